@@ -1,0 +1,134 @@
+"""Every environment variable SalesPad reads, typed, with its unit and default.
+
+Names in the environment are `SALESPAD_` + the field's name in capitals. README.md's table is made from this file and a
+test holds the two together. Units stand in the names (`_s` seconds, `_bytes`).
+"""
+
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+OFF = "off"
+
+WELL_KNOWN_SECRETS = frozenset(
+    {"dev-secret-change-in-production", "changeme", "change-me", "secret", "your-256-bit-secret", "password"}
+)
+
+
+class Environment(StrEnum):
+    DEVELOPMENT = "development"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="SALESPAD_", extra="ignore", frozen=True)
+
+    env: Environment = Field(
+        Environment.DEVELOPMENT, description="development, test or production; production refuses weak secrets"
+    )
+    home: Path = Field(
+        Path(".salespad"), description="Folder of the embedded servers' data, secrets and the running state"
+    )
+    host: str = Field("127.0.0.1", description="Address the API listens on")
+    port: int = Field(8000, ge=1, le=65535, description="Port the API listens on")
+    database_url: str | None = Field(
+        None, description="postgresql://…; set, it switches the embedded PostgreSQL off"
+    )
+    redis_url: str | None = Field(
+        None, description="redis://…; set, it switches the embedded Redis off; `off` runs without Redis"
+    )
+    jwt_secret: str | None = Field(
+        None,
+        description="Signs access tokens, at least 32 bytes; the embedded default makes and keeps its own",
+    )
+    previous_jwt_secrets: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Comma-separated secrets that still verify tokens while keys rotate"
+    )
+    public_url: str | None = Field(
+        None, description="Address people reach the app at; links and allowed origins come from it"
+    )
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Comma-separated further origins whose browsers may open the websocket or call the API"
+    )
+    graphiql: bool | None = Field(None, description="Serve GraphiQL; default: on, off in production")
+    log_format: str | None = Field(None, description="json or console; default: json in production")
+    log_level: str = Field("info", description="debug, info, warning or error")
+
+    access_token_ttl_s: int = Field(600, ge=1, description="Life of an access token, seconds")
+    refresh_token_ttl_s: int = Field(
+        30 * 86_400, ge=60, description="Life of an unused refresh token, seconds (sliding)"
+    )
+    session_ttl_s: int = Field(
+        90 * 86_400, ge=60, description="Life of a session however it is used, seconds"
+    )
+    refresh_grace_s: int = Field(
+        10, ge=0, description="A rotated refresh token replayed within this time is two tabs, not a thief"
+    )
+    bcrypt_cost: int = Field(12, ge=4, le=15, description="bcrypt work factor")
+
+    pool_size: int = Field(20, ge=1, description="Database connections a process holds at most (no overflow)")
+    system_pool_size: int = Field(4, ge=1, description="Further connections for what has no tenant yet")
+    pool_wait_s: float = Field(
+        5, gt=0, description="Wait for a connection before the answer is UNAVAILABLE, seconds"
+    )
+    statement_timeout_s: float = Field(30, gt=0, description="PostgreSQL statement time-out, seconds")
+    operation_timeout_s: float = Field(10, gt=0, description="Time-out of one API operation, seconds")
+    web_requests_per_minute: int = Field(600, ge=1, description="Rate limit a user, web and API sessions")
+    extension_requests_per_minute: int = Field(100, ge=1, description="Rate limit a user, extension sessions")
+
+    poll_s: float = Field(
+        2, gt=0, description="Poll behind every doorbell (feed and due rows), seconds"
+    )
+    lease_s: float = Field(
+        60, gt=0, description="Time a worker holds a due row before another may take it, seconds"
+    )
+    import_chunk_rows: int = Field(500, ge=1, description="Rows an import writes per transaction")
+    feed_ring_size: int = Field(1000, ge=1, description="Feed events a process keeps per live workspace")
+    feed_resume_days: float = Field(7, gt=0, description="How far back a subscriber may resume, days")
+
+    @field_validator("previous_jwt_secrets", "allowed_origins", mode="before")
+    @classmethod
+    def split_at_commas(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @cached_property
+    def is_production(self) -> bool:
+        return self.env is Environment.PRODUCTION
+
+    @cached_property
+    def serves_graphiql(self) -> bool:
+        return self.graphiql if self.graphiql is not None else not self.is_production
+
+    @cached_property
+    def redis_is_off(self) -> bool:
+        return self.redis_url == OFF
+
+    @cached_property
+    def base_url(self) -> str:
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+def refuse_weak_secrets(settings: Settings) -> None:
+    """Stop a start on a secret that is missing, short or well known.
+
+    Short and missing ones are refused everywhere (the embedded default writes its own before the API starts); well-known
+    ones in production. Raises SystemExit with what to do.
+    """
+    for name, secret in [
+        ("SALESPAD_JWT_SECRET", settings.jwt_secret),
+        *(("SALESPAD_PREVIOUS_JWT_SECRETS", previous) for previous in settings.previous_jwt_secrets),
+    ]:
+        if not secret:
+            raise SystemExit(f"{name} is not set: give it at least 32 random bytes (openssl rand -base64 48).")
+        if len(secret.encode()) < 32 or (settings.is_production and looks_well_known(secret)):
+            raise SystemExit(f"{name} is short or well known: give it at least 32 random bytes (openssl rand -base64 48).")
+
+
+def looks_well_known(secret: str) -> bool:
+    lowered = secret.lower()
+    return any(known in lowered for known in WELL_KNOWN_SECRETS) or len(set(secret)) < 8
