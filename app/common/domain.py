@@ -1,0 +1,213 @@
+"""The pure words that domains and use cases share: who acts, what happened, how a refusal looks.
+
+All that `domain` and `application` folders may import from `common`. No I/O, no framework.
+"""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar, Protocol
+from uuid import UUID
+
+MAX_NAME = 200
+
+
+class Role(StrEnum):
+    """A member's role in a workspace; each may do what the next one may (words.md, Roles)."""
+
+    OWNER = "OWNER"
+    ADMIN = "ADMIN"
+    MEMBER = "MEMBER"
+    VIEWER = "VIEWER"
+
+    def includes(self, other: "Role") -> bool:
+        order = list(Role)
+        return order.index(self) <= order.index(other)
+
+
+class ClientKind(StrEnum):
+    """What a session was opened from; an EXTENSION session may do little (words.md, Roles)."""
+
+    WEB = "WEB"
+    EXTENSION = "EXTENSION"
+    API = "API"
+
+
+class ActorKind(StrEnum):
+    """Who is behind a change: the field `actor_kind` of a feed event."""
+
+    CONTACT = "CONTACT"
+    HUMAN = "HUMAN"
+    AUTOMATION = "AUTOMATION"
+    AI = "AI"
+    SYSTEM = "SYSTEM"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, in which workspace, and what they may do; made from an access token, never from input."""
+
+    workspace_id: UUID
+    user_id: UUID
+    role: Role
+    client: ClientKind
+    session_id: UUID
+    expires_at: float
+    """Seconds since the epoch: the access token's `exp`."""
+
+    @property
+    def scope(self) -> tuple[UUID, Role]:
+        """All that a workspace-wide answer may depend on."""
+        return self.workspace_id, self.role
+
+
+class ErrorCode(StrEnum):
+    INVALID = "INVALID"
+    NOT_FOUND = "NOT_FOUND"
+    FORBIDDEN = "FORBIDDEN"
+    CONFLICT = "CONFLICT"
+    LIMIT_REACHED = "LIMIT_REACHED"
+    THROTTLED = "THROTTLED"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    UNAVAILABLE = "UNAVAILABLE"
+
+
+class SalesPadError(Exception):
+    """A refusal a user may meet. Raised where the rule lives; becomes one `UserError` at the edge.
+
+    `message` says what to do next; `path` points into the mutation's input.
+    """
+
+    code: ClassVar[ErrorCode] = ErrorCode.INVALID
+
+    def __init__(
+        self, message: str, *, path: Sequence[str] = (), retry_at: datetime | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = tuple(path)
+        self.retry_at = retry_at
+
+
+class Invalid(SalesPadError):
+    code = ErrorCode.INVALID
+
+
+class NotFound(SalesPadError):
+    code = ErrorCode.NOT_FOUND
+
+
+class Forbidden(SalesPadError):
+    code = ErrorCode.FORBIDDEN
+
+
+class Conflict(SalesPadError):
+    code = ErrorCode.CONFLICT
+
+
+class LimitReached(SalesPadError):
+    code = ErrorCode.LIMIT_REACHED
+
+
+class Throttled(SalesPadError):
+    code = ErrorCode.THROTTLED
+
+
+class Unauthenticated(SalesPadError):
+    code = ErrorCode.UNAUTHENTICATED
+
+
+class Refusals(SalesPadError):
+    """Several refusals at once, so a form can mark each of its fields."""
+
+    def __init__(self, refusals: Sequence[SalesPadError]) -> None:
+        super().__init__(refusals[0].message, path=refusals[0].path)
+        self.refusals = tuple(refusals)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """A fact for the workspace's feed. `before` and `after` hold ids, enum values and numbers only: never the value of
+    an identifier nor a text a person wrote (words.md, The feed)."""
+
+    name: ClassVar[str]
+    entity_ids: Sequence[UUID]
+    changed: Sequence[str] = ()
+    before: Mapping[str, object] = field(default_factory=dict)
+    after: Mapping[str, object] = field(default_factory=dict)
+
+
+EVENT_IDS_MAX = 1000
+"""Ids one feed event may carry; what knows more writes more events."""
+
+
+class Announcer(Protocol):
+    """The feed as a use case sees it: `Work` in `common/work.py` implements it."""
+
+    def announce(self, event: Event) -> None: ...
+
+
+class Once(Protocol):
+    """Idempotency as a use case sees it (`common/idempotency.py`)."""
+
+    async def seen(self, key: str, request: object) -> UUID | None:
+        """The entity an earlier call with this key made, or None. Raises Conflict when that call's input differed."""
+
+    async def remember(self, key: str, entity_id: UUID) -> None: ...
+
+
+class TextProblem(StrEnum):
+    NUL = "NUL"
+    SURROGATE = "SURROGATE"
+    TOO_LONG = "TOO_LONG"
+    EMPTY = "EMPTY"
+
+
+TEXT_MESSAGES = {
+    TextProblem.NUL: "Remove the NUL character.",
+    TextProblem.SURROGATE: "Remove the broken character (half of an emoji, a lone surrogate).",
+    TextProblem.EMPTY: "Write something here.",
+}
+
+
+def text_problem(text: str, *, max_length: int, required: bool = True) -> TextProblem | None:
+    """Why a text cannot be stored, or None. Lengths are in characters, of the trimmed text."""
+    if "\x00" in text:
+        return TextProblem.NUL
+    if any("\ud800" <= character <= "\udfff" for character in text) if not text.isascii() else False:
+        return TextProblem.SURROGATE
+    trimmed = text.strip()
+    if len(trimmed) > max_length:
+        return TextProblem.TOO_LONG
+    if required and not trimmed:
+        return TextProblem.EMPTY
+    return None
+
+
+def text_message(problem: TextProblem, max_length: int) -> str:
+    return TEXT_MESSAGES.get(problem) or f"Use at most {max_length:,} characters."
+
+
+def normalized(text: str) -> str:
+    """A text as it is stored: trimmed and in Unicode's composed form (NFC)."""
+    return unicodedata.normalize("NFC", text.strip())
+
+
+def clean_text(text: str, *path: str, max_length: int = MAX_NAME, required: bool = True) -> str:
+    """Raises Invalid at `path` for a text that cannot be stored; returns it normalised."""
+    if problem := text_problem(text, max_length=max_length, required=required):
+        raise Invalid(text_message(problem, max_length), path=path)
+    return normalized(text)
+
+
+def clean_optional(text: str | None, *path: str, max_length: int = MAX_NAME) -> str | None:
+    """As `clean_text`; an empty text is None."""
+    return (clean_text(text, *path, max_length=max_length, required=False) or None) if text is not None else None
+
+
+def folded(text: str) -> str:
+    """A text without case and accents: what two names are compared by ("Ação" = "acao")."""
+    decomposed = unicodedata.normalize("NFKD", text.strip().casefold())
+    return unicodedata.normalize("NFC", "".join(c for c in decomposed if not unicodedata.combining(c)))

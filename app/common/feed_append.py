@@ -1,0 +1,103 @@
+"""Appending to the feed: the counter row and the events of one transaction, in one statement.
+
+`feed_head.seq` is bumped in the writer's transaction, so the row lock makes seq order the commit order, without gaps: a
+reader that has seen n can only ever be missing n + 1 and later (words.md, The feed; delivery.md 2.1).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+import asyncpg
+import orjson
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, DateTime, Named, Table, Text, TypedColumns, Uuid, func, text
+from sqlalchemy import Column as SqlColumn
+
+from app.common.database import JsonObject, Statement, metadata, workspace_key
+from app.common.domain import EVENT_IDS_MAX, ActorKind, Event
+
+
+class FeedHeadColumns(TypedColumns):
+    workspace_id: Named[UUID] = SqlColumn(Uuid, primary_key=True)
+    seq: Named[int] = SqlColumn(BigInteger, server_default=text("0"))
+    floor: Named[int] = SqlColumn(BigInteger, server_default=text("0"))
+    """Events up to and including this seq may no longer be resumed from."""
+
+
+feed_head = Table("feed_head", metadata, FeedHeadColumns, workspace_key())
+
+
+class FeedEventColumns(TypedColumns):
+    workspace_id: Named[UUID] = SqlColumn(Uuid, primary_key=True)
+    seq: Named[int] = SqlColumn(BigInteger, primary_key=True, autoincrement=False)
+    kind: Named[str] = SqlColumn(Text)
+    entity_ids: Named[Sequence[UUID]] = SqlColumn(ARRAY(Uuid))
+    changed: Named[Sequence[str]] = SqlColumn(ARRAY(Text))
+    before: Named[Mapping[str, object]] = SqlColumn(JsonObject)
+    after: Named[Mapping[str, object]] = SqlColumn(JsonObject)
+    actor: Named[UUID | None] = SqlColumn(Uuid)
+    actor_kind: Named[str] = SqlColumn(Text)
+    cause_seq: Named[int | None] = SqlColumn(BigInteger)
+    depth: Named[int] = SqlColumn(server_default=text("0"))
+    at: Named[datetime] = SqlColumn(DateTime(timezone=True), server_default=func.clock_timestamp())
+
+
+feed_event = Table(
+    "feed_event",
+    metadata,
+    FeedEventColumns,
+    workspace_key(),
+    CheckConstraint(f"cardinality(entity_ids) <= {EVENT_IDS_MAX}", name="entity_ids_max"),
+)
+
+APPEND = Statement(
+    text(
+        """
+        WITH head AS (
+            UPDATE feed_head SET seq = seq + cast(:count as bigint)
+            WHERE workspace_id = cast(:workspace_id as uuid) RETURNING seq
+        )
+        INSERT INTO feed_event
+            (workspace_id, seq, kind, entity_ids, changed, before, after, actor, actor_kind)
+        SELECT cast(:workspace_id as uuid), head.seq - cast(:count as bigint) + e.n, e.kind, e.entity_ids::uuid[],
+            e.changed::text[], e.before::jsonb, e.after::jsonb, cast(:actor as uuid), cast(:actor_kind as text)
+        FROM head, unnest(
+            cast(:kinds as text[]), cast(:entity_ids as text[]), cast(:changed as text[]),
+            cast(:before as text[]), cast(:after as text[])
+        ) WITH ORDINALITY AS e(kind, entity_ids, changed, before, after, n)
+        RETURNING seq
+        """
+    )
+)
+
+
+class Fetching(Protocol):
+    async def fetch(self, statement: Statement, **values: object) -> list[asyncpg.Record]: ...
+
+
+async def append_events(
+    work: Fetching, workspace_id: UUID, events: Sequence[Event], *, actor_id: UUID | None, actor_kind: ActorKind
+) -> int:
+    """The last seq written, 0 if there was nothing to append. Must be the transaction's last statement."""
+    if not events:
+        return 0
+    rows = await work.fetch(
+        APPEND,
+        workspace_id=workspace_id,
+        count=len(events),
+        actor=actor_id,
+        actor_kind=actor_kind,
+        kinds=[event.name for event in events],
+        entity_ids=[_array(event.entity_ids) for event in events],
+        changed=[_array(event.changed) for event in events],
+        before=[orjson.dumps(event.before).decode() for event in events],
+        after=[orjson.dumps(event.after).decode() for event in events],
+    )
+    assert len(rows) == len(events), "the workspace has no feed head"
+    return max(int(row["seq"]) for row in rows)
+
+
+def _array(items: Sequence[object]) -> str:
+    """An array literal; ids and field names need no quoting."""
+    return "{" + ",".join(str(item) for item in items) + "}"

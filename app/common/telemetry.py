@@ -1,0 +1,78 @@
+"""Logs and metrics.
+
+Logs are structlog lines with allow-listed keys only: what a person wrote, an address or a token cannot get in by
+accident. Metrics are Prometheus', read at `/metrics`.
+"""
+
+import logging
+import secrets
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from app.settings import Settings
+
+ALLOWED_KEYS = frozenset(
+    {
+        "event", "level", "timestamp", "logger", "request_id", "error_id", "exception", "operation", "operation_type",
+        "method", "path", "status", "duration_ms", "workspace_id", "user_id", "session_id", "kind", "key", "seq",
+        "attempt", "rows", "count", "reason", "port", "host", "process", "consumer", "code", "error_type", "wait_s",
+    }
+)  # fmt: skip
+
+operations = Counter("salespad_operations_total", "GraphQL operations", ["type", "outcome"])
+operation_seconds = Histogram(
+    "salespad_operation_seconds",
+    "Duration of a GraphQL operation, seconds",
+    ["type"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+sql_statements = Counter("salespad_sql_statements_total", "SQL statements sent")
+due_rows = Gauge("salespad_due_rows", "Rows due and not finished", ["kind"])
+due_handled = Counter("salespad_due_rows_handled_total", "Due rows handled", ["kind", "outcome"])
+feed_lag_seconds = Histogram(
+    "salespad_feed_lag_seconds",
+    "From a feed event's transaction to its arrival in this process, seconds",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 2.5, 5),
+)
+feed_found_by_poll = Counter(
+    "feed_found_by_poll_total", "Feed events the poll found before the doorbell: 0 in calm times"
+)
+subscribers = Gauge("salespad_subscribers", "Open feed subscriptions in this process")
+redis_up = Gauge("salespad_redis_up", "1 while the doorbell is connected to Redis")
+
+
+def new_error_id() -> str:
+    """What a person quotes to support, and what the log line carries."""
+    return secrets.token_hex(6)
+
+
+def _allow_listed(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {key: value for key, value in entry.items() if key in ALLOWED_KEYS}
+
+
+def configure_logging(settings: Settings) -> None:
+    as_json = (settings.log_format or ("json" if settings.is_production else "console")) == "json"
+    level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    exceptions = [structlog.processors.format_exc_info] if as_json else []
+    structlog.configure(
+        processors=[*shared, *exceptions, _allow_listed, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()

@@ -1,0 +1,212 @@
+"""The three doors to the database, and the only place that begins and ends a transaction.
+
+`open_work(workspace)` writes and reads, `open_reads(workspace)` reads, both as role sp_app with the tenant set inside
+their BEGIN; `open_system()` is for what has no tenant yet (sign-in, claims of due rows, the feed's poll), as sp_system:
+`tests/test_architecture.py` lists its callers. Whatever is announced is appended to the feed as the last statement
+before COMMIT, and the doorbells ring only after it. Cancelled, killed or forgotten, a transaction is rolled back or its
+connection thrown away: none is handed on with a tenant in it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Protocol, cast
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import CursorResult, Executable
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.common import telemetry
+from app.common.database import Statement, create_role_engine
+from app.common.domain import Actor, ActorKind, Event
+from app.common.feed_append import append_events
+from app.settings import Settings
+
+ROLLBACK_WAIT_S = 5
+UNAVAILABLE_SQLSTATES = frozenset({"57014", "57P01", "57P02", "57P03", "53300", "25P03"})
+Driver = asyncpg.Connection[asyncpg.Record]
+
+
+class Unavailable(Exception):
+    """The database cannot answer now: pool wait, statement time-out, connection lost. The edge says 503 + Retry-After."""
+
+
+class Bells(Protocol):
+    """Doorbells: hints that may be lost, doubled or late without changing any result. Never raise, never wait."""
+
+    def ring_feed(self, workspace_id: UUID, seq: int) -> None: ...
+
+    def ring_due(self, kind: str, key: UUID) -> None: ...
+
+
+class SilentBells:
+    """No doorbell: everything is found by the polls."""
+
+    def ring_feed(self, workspace_id: UUID, seq: int) -> None:
+        pass
+
+    def ring_due(self, kind: str, key: UUID) -> None:
+        pass
+
+
+class Reads:
+    """A read-only transaction."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    async def fetch(self, statement: Statement, **values: object) -> list[asyncpg.Record]:
+        telemetry.sql_statements.inc()
+        return cast(
+            "list[asyncpg.Record]", await self._driver.fetch(statement.sql, *statement.arguments(values))
+        )
+
+    async def fetch_one(self, statement: Statement, **values: object) -> asyncpg.Record | None:
+        rows = await self.fetch(statement, **values)
+        return rows[0] if rows else None
+
+
+class Work(Reads):
+    """A transaction that writes. What it announces and wakes is told to others only if it commits."""
+
+    def __init__(self, driver: Driver, connection: AsyncConnection, workspace_id: UUID | None) -> None:
+        super().__init__(driver)
+        self._connection = connection
+        self.workspace_id = workspace_id
+        self.events: list[Event] = []
+        self.due: list[tuple[str, UUID]] = []
+
+    async def execute(self, clause: Executable, values: Mapping[str, object] | None = None) -> CursorResult[Any]:
+        telemetry.sql_statements.inc()
+        return cast("CursorResult[Any]", await self._connection.execute(clause, values))
+
+    async def copy(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """COPY rows into a temporary table (PostgreSQL refuses COPY into a table with row-level security)."""
+        telemetry.sql_statements.inc()
+        await self._driver.copy_records_to_table(
+            table, schema_name="pg_temp", columns=list(columns), records=rows
+        )
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """What fails inside is undone alone; the transaction lives on."""
+        await self._driver.execute("SAVEPOINT sp")
+        try:
+            yield
+        except BaseException:
+            await self._driver.execute("ROLLBACK TO SAVEPOINT sp")
+            raise
+        finally:
+            if not self._driver.is_closed():
+                await self._driver.execute("RELEASE SAVEPOINT sp")
+
+    def announce(self, event: Event) -> None:
+        self.events.append(event)
+
+    def wake(self, kind: str, key: UUID) -> None:
+        """After the commit, ring for a due row of this kind."""
+        self.due.append((kind, key))
+
+
+class Doors:
+    """The engine behind the doors; one per process."""
+
+    def __init__(self, settings: Settings, bells: Bells | None = None) -> None:
+        self._engine = create_role_engine(settings, "sp_app", settings.pool_size)
+        self._system_engine = create_role_engine(settings, "sp_system", settings.system_pool_size)
+        self.bells: Bells = bells or SilentBells()
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+        await self._system_engine.dispose()
+
+    @asynccontextmanager
+    async def open_work(self, workspace_id: UUID, by: Actor | None = None) -> AsyncIterator[Work]:
+        """One transaction of one workspace; `by` is who acts (None: the system). Raises Unavailable."""
+        async with _transaction(self._engine, f"BEGIN; {_tenant(workspace_id)}") as (driver, connection):
+            work = Work(driver, connection, workspace_id)
+            yield work
+            seq = await append_events(
+                work,
+                workspace_id,
+                work.events,
+                actor_id=by.user_id if by else None,
+                actor_kind=ActorKind.HUMAN if by else ActorKind.SYSTEM,
+            )
+        if seq:
+            self.bells.ring_feed(workspace_id, seq)
+        for kind, key in work.due:
+            self.bells.ring_due(kind, key)
+
+    @asynccontextmanager
+    async def open_reads(self, workspace_id: UUID) -> AsyncIterator[Reads]:
+        """One snapshot of one workspace: one per root field, for a connection does one thing at a time."""
+        begin = f"BEGIN READ ONLY; {_tenant(workspace_id)}"
+        async with _transaction(self._engine, begin) as (driver, _):
+            yield Reads(driver)
+
+    @asynccontextmanager
+    async def open_system(self) -> AsyncIterator[Work]:
+        """A transaction without a tenant, over all workspaces. It cannot announce."""
+        async with _transaction(self._system_engine, "BEGIN") as (driver, connection):
+            work = Work(driver, connection, None)
+            yield work
+            assert not work.events, "the system door has no workspace to announce to"
+        for kind, key in work.due:
+            self.bells.ring_due(kind, key)
+
+
+def _tenant(workspace_id: UUID) -> str:
+    """Rebuilt through UUID: nothing else can get into the SQL text."""
+    return f"SELECT set_config('app.workspace_id', '{UUID(str(workspace_id))}', true)"
+
+
+@asynccontextmanager
+async def _transaction(engine: AsyncEngine, begin: str) -> AsyncIterator[tuple[Driver, AsyncConnection]]:
+    with _translated():
+        async with engine.connect() as connection:
+            raw = await connection.get_raw_connection()
+            driver = cast("Driver", raw.driver_connection)
+            try:
+                await driver.execute(begin)
+                yield driver, connection
+                await driver.execute("COMMIT")
+            except BaseException:
+                await _roll_back(driver)
+                raise
+
+
+async def _roll_back(driver: Driver) -> None:
+    """Within 5 s, or the connection is dropped; the pool's `checkout` hook then replaces it."""
+    if driver.is_closed():
+        return
+    try:
+        async with asyncio.timeout(ROLLBACK_WAIT_S):
+            await driver.execute("ROLLBACK")
+    except BaseException:
+        driver.terminate()
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            raise
+
+
+class _translated:  # noqa: N801
+    """Turns what the pool, the driver and SQLAlchemy say when the database is away into Unavailable."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if error is not None and is_unavailable(error):
+            raise Unavailable("The database cannot answer right now.") from error
+
+
+def is_unavailable(error: BaseException) -> bool:
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return error.connection_invalidated or is_unavailable(error.orig)
+    if isinstance(error, PoolTimeout | OSError | asyncpg.InterfaceError | asyncpg.PostgresConnectionError):
+        return True
+    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    return state in UNAVAILABLE_SQLSTATES or (isinstance(state, str) and state.startswith("08"))
