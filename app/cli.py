@@ -1,0 +1,5 @@
+"""The command line (typer)."""
+
+
+def main() -> None:
+    print("soon")
