@@ -1,18 +1,16 @@
-"""`python3 -m app …`: makes `.venv` from the lock file where it is missing or stale, then hands over to `app.cli`.
+"""`python3 -m app …`: makes `.venv` from the lock where it is missing or stale, then hands over to `app.cli`.
 
-Standard library only, and in a grammar that any Python 3.6+ reads, so that an old interpreter gets a sentence instead of
-a SyntaxError. What it promises: two starts at once do not collide (flock), an install that was killed is redone by the
-next start (a marker stands while one is under way), and the second start costs two small file reads (a stamp of lock and
-Python version). An installed wheel, or SALESPAD_NO_BOOTSTRAP=1 (a container that brings its own environment), skips all
-of it.
+Standard library only, and in a grammar that any Python 3.6+ reads, so that an old interpreter gets a sentence
+instead of a SyntaxError. What it promises: two starts at once do not collide (flock); an install that was
+killed is redone by the next start (a marker stands while one is under way); the second start costs two small
+file reads (a stamp of lock and Python version). An installed wheel, or SALESPAD_NO_BOOTSTRAP=1 (a container
+that brings its own environment), skips all of it.
 """
 
 import sys
 
-if sys.version_info < (3, 11):
-    sys.exit(
-        "SalesPad needs Python 3.11 or newer; this is %d.%d. Try: python3.11 -m app …" % sys.version_info[:2]
-    )
+if sys.version_info < (3, 11):  # noqa: UP036 - whoever starts it may have any Python
+    sys.exit(f"SalesPad needs Python 3.11 or newer; this is {sys.version.split()[0]}. Try: python3.11 -m app")
 
 import contextlib
 import hashlib
@@ -33,7 +31,6 @@ UNDER_WAY = VENV / ".salespad-installing"
 
 
 def main() -> None:
-    os.environ.setdefault("PYTHONUNBUFFERED", "1")
     which = "test" if sys.argv[1:2] == ["test"] else "run"
     if is_checkout() and not os.environ.get("SALESPAD_NO_BOOTSTRAP"):
         was_ready = is_ready(which)
@@ -72,22 +69,25 @@ def stamp_file(which: str) -> Path:
 
 
 def stamp_of(which: str) -> str:
-    """What the stamp must say: the lock's bytes, the environment's Python, and which of the two locks it is."""
+    """What the stamp must say: the lock's bytes, the environment's Python, and which lock it is."""
     digest = hashlib.sha256(LOCKS[which].read_bytes())
     digest.update(("\0" + venv_version() + "\0" + which).encode())
     return digest.hexdigest()
 
 
 def venv_version() -> str:
-    """`major.minor` of the environment's Python, "" without one; read from files, since starting it costs 20 ms."""
+    """`major.minor` of the environment's Python, "" without one; from a file, as starting it costs 20 ms."""
     if is_inside():
-        return "%d.%d" % sys.version_info[:2]
+        return f"{sys.version_info[0]}.{sys.version_info[1]}"
     try:
         lines = (VENV / "pyvenv.cfg").read_text().splitlines()
     except OSError:
         return ""
-    fields = dict(tuple(map(str.strip, line.split("=", 1))) for line in lines if "=" in line)
-    return ".".join(fields.get("version", fields.get("version_info", "")).split(".")[:2])
+    for line in lines:
+        name, _, text = line.partition("=")
+        if name.strip() in ("version", "version_info"):
+            return ".".join(text.strip().split(".")[:2])
+    return ""
 
 
 def is_ready(which: str) -> bool:
@@ -101,11 +101,12 @@ def is_ready(which: str) -> bool:
 
 
 def prepare(which: str) -> None:
+    """Make `.venv` hold the lock `which`. A failed or killed install leaves its marker: then begin anew."""
     started = time.monotonic()
     with exclusive():
         if is_ready(which):
             return
-        say("setting up .venv (once; about 500 MB with the embedded servers)")
+        say("setting up .venv (needed once, and when the lock changes)")
         if UNDER_WAY.exists() or not is_usable():
             make_venv()
         UNDER_WAY.touch()
@@ -116,7 +117,7 @@ def prepare(which: str) -> None:
         for name in ("run", "test") if which == "test" else ("run",):
             write_stamp(name)
         UNDER_WAY.unlink()
-    say("set up in %.1f s" % (time.monotonic() - started))
+    say(f"set up in {time.monotonic() - started:.1f} s")
 
 
 @contextlib.contextmanager
@@ -145,15 +146,12 @@ def write_stamp(which: str) -> None:
 
 
 def is_usable() -> bool:
-    """Whether `.venv` has a Python that starts, is new enough and is the version its packages were installed for."""
+    """Whether `.venv` has a Python that starts, is new enough and is the one its packages are for."""
     if not PYTHON.exists():
         return False
-    probe = (
-        "import sys; print('%d.%d' % sys.version_info[:2]) if sys.version_info >= (3, 11) else sys.exit(1)"
-    )
-    answer = subprocess.run(
-        [str(PYTHON), "-c", probe], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
-    )
+    probe = "import sys; sys.version_info >= (3, 11) or sys.exit(1); print(*sys.version_info[:2], sep='.')"
+    command = [str(PYTHON), "-c", probe]
+    answer = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
     version = answer.stdout.decode().strip()
     return answer.returncode == 0 and (VENV / "lib" / ("python" + version) / "site-packages").is_dir()
 
@@ -161,22 +159,26 @@ def is_usable() -> bool:
 def make_venv() -> None:
     """Create `.venv` anew: `venv`, else uv, else virtualenv, else the line that installs what is missing."""
     shutil.rmtree(str(VENV), ignore_errors=True)
+    base = getattr(
+        sys, "_base_executable", sys.executable
+    )  # sys.executable may lie in the .venv just removed
     ways = []
     if importlib.util.find_spec("ensurepip") and importlib.util.find_spec("venv"):
-        ways.append([sys.executable, "-m", "venv", str(VENV)])
-    if shutil.which("uv"):
-        ways.append([str(shutil.which("uv")), "venv", "--quiet", "--python", sys.executable, str(VENV)])
-    if shutil.which("virtualenv"):
-        ways.append([str(shutil.which("virtualenv")), "--quiet", "--python", sys.executable, str(VENV)])
-    elif importlib.util.find_spec("virtualenv"):
-        ways.append([sys.executable, "-m", "virtualenv", "--quiet", str(VENV)])
+        ways.append([base, "-m", "venv", str(VENV)])
+    for tool, arguments in (("uv", ["venv"]), ("virtualenv", [])):
+        found = shutil.which(tool)
+        if found:
+            ways.append([found, *arguments, "--quiet", "--python", base, str(VENV)])
+    if importlib.util.find_spec("virtualenv"):
+        ways.append([base, "-m", "virtualenv", "--quiet", str(VENV)])
     for way in ways:
         if run_quietly(way) and is_usable():
             return
         shutil.rmtree(str(VENV), ignore_errors=True)
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     sys.exit(
-        "SalesPad could not make .venv in %s: this Python has no working venv module, and neither uv nor virtualenv "
-        "is here.\nOn Debian or Ubuntu:  sudo apt install python%d.%d-venv" % (ROOT, *sys.version_info[:2])
+        f"SalesPad could not make .venv in {ROOT}: this Python has no working venv module, and neither uv "
+        f"nor virtualenv is here.\nOn Debian or Ubuntu:  sudo apt install python{version}-venv"
     )
 
 
@@ -194,24 +196,22 @@ def install(which: str) -> None:
     if run_quietly([str(PYTHON), "-m", "pip", "install", "--quiet", *arguments]):
         return
     sys.exit(
-        "SalesPad could not install its packages (the reason is above). Check the network or the package index in "
-        "pip's configuration, then run the same command again."
+        "SalesPad could not install its packages (the reason is above). Check the network or the package "
+        "index in pip's configuration, then run the same command again."
     )
 
 
 def find_uv() -> str:
     """The pinned uv inside `.venv`, put there with its hash checked; else one on PATH; else ""."""
     inside = VENV / "bin" / "uv"
-    if inside.exists():
-        return str(inside)
     pip_install = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
-    if run_quietly([*pip_install, "-r", str(BOOTSTRAP_LOCK)], is_probe=True) and inside.exists():
+    if inside.exists() or run_quietly([*pip_install, "-r", str(BOOTSTRAP_LOCK)], is_probe=True):
         return str(inside)
     return shutil.which("uv") or ""
 
 
 def run_quietly(command: list[str], is_probe: bool = False) -> bool:
-    """Run, and show what it wrote only when it failed and that is news (`is_probe`: failing is an answer)."""
+    """Run; show what it wrote only when it failed and that is news (`is_probe`: failing is an answer)."""
     done = subprocess.run(
         command,
         stdout=subprocess.PIPE,
@@ -226,12 +226,9 @@ def run_quietly(command: list[str], is_probe: bool = False) -> bool:
 
 
 def tool_env() -> dict[str, str]:
-    """The installers' environment: no cache where HOME cannot hold one, and nothing that redirects an install."""
-    environment = {
-        name: text
-        for name, text in os.environ.items()
-        if name not in ("PIP_TARGET", "PIP_PREFIX", "PIP_USER")
-    }
+    """The installers' environment: no cache where HOME cannot hold one, nothing that redirects an install."""
+    redirecting = ("PIP_TARGET", "PIP_PREFIX", "PIP_USER")
+    environment = {name: text for name, text in os.environ.items() if name not in redirecting}
     environment.update(PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1", PIP_ROOT_USER_ACTION="ignore")
     home = environment.get("HOME", "")
     if not (home and os.path.isdir(home) and os.access(home, os.W_OK)) and "UV_CACHE_DIR" not in environment:
