@@ -151,7 +151,7 @@ def _replace_closed(adapted: Any, record: Any, proxy: Any) -> None:
 
 def _drop_unfinished(adapted: Any, record: Any, reset_state: Any) -> None:
     """A connection that comes back inside a transaction holds a tenant: it is thrown away, never handed on."""
-    driver: asyncpg.Connection[Any] = adapted.driver_connection
+    driver: "asyncpg.Connection[Any]" = adapted.driver_connection
     if not driver.is_closed() and driver.is_in_transaction():
         driver.terminate()
 

@@ -10,7 +10,7 @@ connection thrown away: none is handed on with a tenant in it.
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeAlias, cast
 from uuid import UUID
 
 import asyncpg
@@ -22,12 +22,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.common import telemetry
 from app.common.database import Statement, create_role_engine
 from app.common.domain import Actor, ActorKind, Event
-from app.common.feed_append import append_events
+from app.common.feed.append import append_events
 from app.settings import Settings
 
 ROLLBACK_WAIT_S = 5
 UNAVAILABLE_SQLSTATES = frozenset({"57014", "57P01", "57P02", "57P03", "53300", "25P03"})
-Driver = asyncpg.Connection[asyncpg.Record]
+Driver: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 class Unavailable(Exception):

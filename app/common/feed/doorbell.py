@@ -1,0 +1,164 @@
+"""The Redis doorbell of the feed: a broadcaster backend that survives Redis, and the ring that never fails a mutation.
+
+broadcaster's own Redis backend dies with the first restart of Redis, silently (docs/decisions/0003). This one reconnects
+for ever, keeps one sentinel channel so that its listener never ends, and says RESYNC after each reconnect. A message is
+a hint, `workspace:seq`; losing one costs at most the hub's poll.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+from broadcaster import Broadcast, BroadcastBackend, Event
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from app.common import telemetry
+from app.common.feed.hub import Hub
+
+CHANNEL = "salespad:feed"
+SENTINEL = "salespad:alive"
+RESYNC = "*"
+PENDING_MAX = 1000
+PUBLISH_WAIT_S = 0.25
+RECONNECT_MAX_S = 1.0
+
+
+def request_path_redis(url: str) -> Redis:
+    """A client for the request path: it fails at once, where redis-py's own retries would put seconds into a mutation."""
+    return Redis.from_url(
+        url,
+        socket_timeout=PUBLISH_WAIT_S,
+        socket_connect_timeout=PUBLISH_WAIT_S,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+    )
+
+
+class Doorbell(BroadcastBackend):
+    """Publishes and listens; both tolerate that Redis is away."""
+
+    def __init__(self, url: str) -> None:
+        self._publisher = request_path_redis(url)
+        self._listener = Redis.from_url(
+            url,
+            socket_connect_timeout=1,
+            socket_keepalive=True,
+            health_check_interval=5,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+        self._wanted: set[str] = {SENTINEL}
+        self._pubsub: Any = None
+        self._news: asyncio.Queue[Event] = asyncio.Queue(PENDING_MAX)
+        self._task: asyncio.Task[None] | None = None
+
+    async def connect(self) -> None:
+        self._task = asyncio.create_task(self._listen_for_ever(), name="doorbell")
+
+    async def disconnect(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        await self._publisher.aclose()
+        await self._listener.aclose()
+
+    async def subscribe(self, group: str) -> None:
+        self._wanted.add(group)
+        if self._pubsub is not None:
+            with suppress(RedisError, OSError):  # the reconnect subscribes to all that is wanted
+                await self._pubsub.subscribe(group)
+
+    async def unsubscribe(self, group: str) -> None:
+        self._wanted.discard(group)
+        if self._pubsub is not None:
+            with suppress(RedisError, OSError):
+                await self._pubsub.unsubscribe(group)
+
+    async def publish(self, channel: str, message: Any) -> None:
+        await self._publisher.publish(channel, message)
+
+    async def next_published(self) -> Event:
+        return await self._news.get()
+
+    def _hint(self, channel: str, message: str) -> None:
+        with suppress(asyncio.QueueFull):  # hints are idempotent: the ones before it make them look as well
+            self._news.put_nowait(Event(channel, message))
+
+    async def _listen_for_ever(self) -> None:
+        wait_s = 0.05
+        while True:
+            pubsub = self._listener.pubsub()
+            try:
+                self._pubsub = pubsub
+                await pubsub.subscribe(*self._wanted)
+                telemetry.redis_up.set(1)
+                wait_s = 0.05
+                for channel in self._wanted - {SENTINEL}:
+                    self._hint(channel, RESYNC)
+                await self._listen(pubsub)
+            except (RedisError, OSError, TimeoutError) as error:
+                if wait_s == 0.05:
+                    telemetry.log.warning("doorbell lost Redis, polling", error_type=type(error).__name__)
+            finally:
+                telemetry.redis_up.set(0)
+                self._pubsub = None
+                with suppress(RedisError, OSError):
+                    await pubsub.aclose()  # type: ignore[no-untyped-call]
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, RECONNECT_MAX_S)
+
+    async def _listen(self, pubsub: Any) -> None:
+        while True:
+            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=5)
+            if message is not None and message["type"] == "message":
+                self._hint(message["channel"].decode(), message["data"].decode())
+
+
+class FeedBell:
+    """Rings after a commit and passes what it hears to the hub. One `Broadcast.subscribe` per process."""
+
+    def __init__(self, url: str) -> None:
+        self._broadcast = Broadcast(backend=Doorbell(url))
+        self._rings: set[asyncio.Task[None]] = set()
+        self._ears: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        await self._broadcast.connect()
+
+    def listen(self, hub: Hub) -> None:
+        self._ears = asyncio.create_task(self._hear(hub), name="feed bell")
+
+    async def stop(self) -> None:
+        if self._ears is not None:
+            self._ears.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._ears
+        await asyncio.gather(*self._rings, return_exceptions=True)
+        await self._broadcast.disconnect()
+
+    def ring(self, workspace_id: UUID, seq: int) -> None:
+        task = asyncio.create_task(self._ring(f"{workspace_id}:{seq}"))
+        self._rings.add(task)
+        task.add_done_callback(self._rings.discard)
+
+    async def _ring(self, message: str) -> None:
+        with suppress(RedisError, OSError, TimeoutError):  # lost without harm: the poll finds it
+            async with asyncio.timeout(PUBLISH_WAIT_S):
+                await self._broadcast.publish(CHANNEL, message)
+
+    async def _hear(self, hub: Hub) -> None:
+        async with self._broadcast.subscribe(CHANNEL) as hints:
+            async for hint in hints:  # type: ignore[union-attr]
+                if hint is None:
+                    return
+                workspace, _, seq = hint.message.partition(":")
+                if hint.message == RESYNC:
+                    hub.look(None)
+                elif seq.isdigit():
+                    with suppress(ValueError):
+                        hub.look(UUID(workspace), int(seq))

@@ -1,0 +1,242 @@
+"""Each process's one reader of the feed: a ring of recent events a workspace, and subscribers that are cursors over it.
+
+A doorbell (or the 2 s poll behind it) says "look": the hub reads each live workspace's new rows once, whatever the
+number of subscribers, and wakes them. A subscriber is a cursor, never a queue: one that reads slowly costs nothing, one
+that is older than the ring reads pages from PostgreSQL. Calm latency is the doorbell's; without Redis it is the poll's.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import ARRAY, BigInteger, Uuid, any_, bindparam, func, select
+
+from app.common import telemetry
+from app.common.database import Statement
+from app.common.domain import ActorKind
+from app.common.feed.append import feed_event, feed_head
+from app.common.feed.cursor import CursorExpired
+from app.common.work import Doors, Unavailable
+from app.settings import Settings
+
+PAGE = 500
+
+HEADS = Statement(
+    select(feed_head.c.workspace_id, feed_head.c.seq).where(
+        feed_head.c.workspace_id == any_(bindparam("workspace_ids", type_=ARRAY(Uuid)))
+    )
+)
+HEAD = Statement(
+    select(feed_head.c.seq, feed_head.c.floor).where(feed_head.c.workspace_id == bindparam("workspace_id"))
+)
+EVENTS = Statement(
+    select(
+        feed_event.c.seq,
+        feed_event.c.kind,
+        feed_event.c.entity_ids,
+        feed_event.c.changed,
+        feed_event.c.before,
+        feed_event.c.after,
+        feed_event.c.actor,
+        feed_event.c.actor_kind,
+        feed_event.c.at,
+        func.clock_timestamp().label("read_at"),
+    )
+    .where(
+        feed_event.c.workspace_id == bindparam("workspace_id"),
+        feed_event.c.seq > bindparam("after", type_=BigInteger),
+    )
+    .order_by(feed_event.c.seq)
+    .limit(bindparam("limit"))
+)
+
+
+@dataclass(slots=True)
+class FeedEvent:
+    """One committed change, as every subscriber of this process shares it."""
+
+    seq: int
+    name: str
+    entity_ids: list[UUID]
+    changed: list[str]
+    after: object
+    actor_id: UUID | None
+    actor_kind: ActorKind
+    at: datetime
+    shared: dict[object, "asyncio.Future[object]"] = field(default_factory=dict)
+    """What was loaded for this event, once per process: key to future."""
+
+
+@dataclass(slots=True)
+class _Channel:
+    """One live workspace: its recent events and the subscribers waiting for the next."""
+
+    seq: int
+    ring: deque[FeedEvent]
+    subscribers: int = 0
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def publish(self, events: list[FeedEvent]) -> None:
+        for event in events:
+            assert event.seq == self.seq + 1, "a gap in the feed"
+            self.ring.append(event)
+            self.seq = event.seq
+        if events:
+            self.news.set()
+            self.news = asyncio.Event()
+
+
+class Hub:
+    """The feed in this process. `look` is the doorbell's; `subscribe` is the API's."""
+
+    def __init__(self, doors: Doors, settings: Settings) -> None:
+        self._doors = doors
+        self._poll_s = settings.poll_s
+        self._ring_size = settings.feed_ring_size
+        self._channels: dict[UUID, _Channel] = {}
+        self._looks: set[asyncio.Task[None]] = set()
+        self._pending: set[UUID] = set()
+        self._poller: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._poller = asyncio.create_task(self._poll(), name="feed poll")
+
+    async def stop(self) -> None:
+        tasks = [*self._looks, *([self._poller] if self._poller else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def look(self, workspace_id: UUID | None, seq: int | None = None) -> None:
+        """A hint that a workspace (None: any) has news up to `seq`. Coalesced: one read a workspace at a time."""
+        for known in [workspace_id] if workspace_id else list(self._channels):
+            channel = self._channels.get(known)
+            if channel is None or known in self._pending or (seq is not None and seq <= channel.seq):
+                continue
+            self._pending.add(known)
+            task = asyncio.create_task(self._look(known, channel))
+            self._looks.add(task)
+            task.add_done_callback(self._looks.discard)
+
+    async def _look(self, workspace_id: UUID, channel: _Channel) -> None:
+        with suppress(Unavailable):  # the poll looks again
+            async with channel.reading:
+                self._pending.discard(workspace_id)
+                await self._read_news(workspace_id, channel)
+        self._pending.discard(workspace_id)
+
+    async def _read_news(self, workspace_id: UUID, channel: _Channel) -> int:
+        found = 0
+        while True:
+            events = await self.read_page(workspace_id, channel.seq)
+            channel.publish(events)
+            found += len(events)
+            if len(events) < PAGE:
+                return found
+
+    async def _poll(self) -> None:
+        """Finds what no doorbell told; alone when Redis is away. Survives any outage of the database."""
+        while True:
+            await asyncio.sleep(self._poll_s)
+            try:
+                await self._poll_once()
+            except Unavailable as error:
+                telemetry.log.warning("feed poll failed", reason=str(error))
+
+    async def _poll_once(self) -> None:
+        live = list(self._channels)
+        if not live:
+            return
+        async with self._doors.open_system() as system:
+            heads = await system.fetch(HEADS, workspace_ids=live)
+        for head in heads:
+            channel = self._channels.get(head["workspace_id"])
+            if channel is None or head["seq"] <= channel.seq:
+                continue
+            async with channel.reading:
+                found = await self._read_news(head["workspace_id"], channel)
+            telemetry.feed_found_by_poll.inc(found)
+
+    async def read_page(self, workspace_id: UUID, after: int) -> list[FeedEvent]:
+        async with self._doors.open_reads(workspace_id) as reads:
+            rows = await reads.fetch(EVENTS, workspace_id=workspace_id, after=after, limit=PAGE)
+        return [_event(row) for row in rows]
+
+    async def head(self, workspace_id: UUID) -> tuple[int, int]:
+        """The newest seq and the floor below which nothing may be resumed."""
+        async with self._doors.open_reads(workspace_id) as reads:
+            row = await reads.fetch_one(HEAD, workspace_id=workspace_id)
+        assert row is not None, "the workspace has no feed head"
+        return row["seq"], row["floor"]
+
+    async def subscribe(self, workspace_id: UUID, after: int) -> AsyncIterator[FeedEvent]:
+        """Every event later than `after`, in commit order, each once, then live for ever.
+
+        Raises CursorExpired when that position is no longer kept.
+        """
+        head, floor = await self.head(workspace_id)
+        if after < floor or after > head:
+            raise CursorExpired
+        channel = self._channels.get(workspace_id)
+        if channel is None:
+            channel = self._channels[workspace_id] = _Channel(head, deque(maxlen=self._ring_size))
+            self.look(workspace_id)  # a bell between the read of the head and this line found nobody here
+        channel.subscribers += 1
+        telemetry.subscribers.inc()
+        try:
+            async for event in self._follow(workspace_id, channel, after):
+                yield event
+        finally:
+            telemetry.subscribers.dec()
+            channel.subscribers -= 1
+            if channel.subscribers == 0 and self._channels.get(workspace_id) is channel:
+                del self._channels[workspace_id]
+
+    async def _follow(self, workspace_id: UUID, channel: _Channel, seq: int) -> AsyncIterator[FeedEvent]:
+        while True:
+            news = channel.news  # taken before the look, so nothing falls between look and wait
+            if seq >= channel.seq:
+                await news.wait()
+            elif channel.ring and channel.ring[0].seq <= seq + 1:
+                event = channel.ring[seq + 1 - channel.ring[0].seq]
+                seq = event.seq
+                yield event
+            else:
+                async for event in self._replay(workspace_id, seq):
+                    seq = event.seq
+                    yield event
+
+    async def _replay(self, workspace_id: UUID, after: int) -> AsyncIterator[FeedEvent]:
+        """One page older than the ring. Waits the database out: a subscriber that has it all never misses one."""
+        while True:
+            try:
+                page = await self.read_page(workspace_id, after)
+                break
+            except Unavailable:
+                await asyncio.sleep(self._poll_s)
+        if page and page[0].seq != after + 1:
+            raise CursorExpired
+        for event in page:
+            yield event
+
+
+def _event(row: asyncpg.Record) -> FeedEvent:
+    telemetry.feed_lag_seconds.observe(max(0.0, (row["read_at"] - row["at"]).total_seconds()))
+    return FeedEvent(
+        seq=row["seq"],
+        name=row["kind"],
+        entity_ids=row["entity_ids"],
+        changed=row["changed"],
+        after=row["after"],
+        actor_id=row["actor"],
+        actor_kind=ActorKind(row["actor_kind"]),
+        at=row["at"],
+    )
+
+

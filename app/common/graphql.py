@@ -1,0 +1,398 @@
+"""What every module's presentation shares: context, root-field rules, scalars, payloads, connections.
+
+Root fields are made with `query`, `mutation` and `subscription` below, which take the rule of words.md's role table.
+Refusals are data in a payload; top-level errors (`ClientError`) are for what a client did wrong as a client.
+"""
+
+import base64
+import binascii
+import functools
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Generic, NewType, Protocol, Self, TypeVar, get_type_hints
+from uuid import UUID
+
+import orjson
+import strawberry
+from graphql import GraphQLError
+from strawberry.dataloader import DataLoader
+
+from app.common.database import JsonObject as _JsonObject
+from app.common.domain import Actor, ClientKind, ErrorCode, Forbidden, Refusals, Role, SalesPadError
+from app.common.feed.hub import Hub
+from app.common.work import Doors
+from app.settings import Settings
+
+MAX_JSON_BYTES = 16 * 1024
+PAGE_MAX = 100
+CURSOR_VERSION = b"\x01"
+
+
+# ── top-level errors ──────────────────────────────────────────────────────────────────────────────────────────────────
+class ClientError(GraphQLError):
+    """A top-level error with a code; its message is meant to be read by the client's developer."""
+
+    def __init__(self, message: str, code: str, **extensions: object) -> None:
+        super().__init__(message, extensions={"code": code, **extensions})
+
+
+def bad_user_input(message: str) -> ClientError:
+    return ClientError(message, "BAD_USER_INPUT")
+
+
+def unauthenticated(message: str = "Sign in first: send a bearer token.") -> ClientError:
+    return ClientError(message, "UNAUTHENTICATED")
+
+
+# ── context ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+class BatchFunction(Protocol):
+    """Loads something for many ids at once: the answers stand in the order of the ids."""
+
+    def __call__(self, context: "Context", ids: list[UUID]) -> Awaitable[Sequence[Any]]: ...
+
+
+@dataclass
+class Context:
+    """What a resolver may reach. Over a websocket one context serves the whole connection: nothing here may belong to
+    one operation, so loaders batch but do not cache."""
+
+    settings: Settings
+    doors: Doors
+    hub: Hub
+    services: Mapping[str, Any]
+    """The process's long-lived services by module name (accounts: its token and password services)."""
+    batches: Mapping[str, BatchFunction]
+    """What a lower module's type asks of an upper module (`app/graphql/schema.py` fills it)."""
+    actor: Actor | None = None
+    ip: str = ""
+    user_agent: str = ""
+    origin: str | None = None
+    response: Any = None
+    connection_params: dict[str, Any] = field(default_factory=dict)
+    _loaders: dict[str, DataLoader[UUID, Any]] = field(default_factory=dict)
+
+    @property
+    def signed_in(self) -> Actor:
+        """Raises the top-level UNAUTHENTICATED."""
+        if self.actor is None:
+            raise unauthenticated()
+        return self.actor
+
+    def loader(self, name: str) -> DataLoader[UUID, Any]:
+        if name not in self._loaders:
+            batch = functools.partial(self.batches[name], self)
+            self._loaders[name] = DataLoader(load_fn=batch, cache=False)
+        return self._loaders[name]
+
+
+Info = strawberry.Info[Context, None]
+
+
+# ── root fields and their rules ───────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True)
+class Rule:
+    """Who may use a root field: the least role (None: anybody, signed in or not) and whether an extension may."""
+
+    role: Role | None
+    extension: bool
+
+    def check(self, context: Context) -> None:
+        """Raises Forbidden, or the top-level UNAUTHENTICATED."""
+        if self.role is None:
+            return
+        actor = context.signed_in
+        if not actor.role.includes(self.role):
+            raise Forbidden(f"This needs the role {self.role}; you are {actor.role}. Ask an admin of the workspace.")
+        if actor.client is ClientKind.EXTENSION and not self.extension:
+            raise Forbidden("A browser extension's session may not do this: use the web app.")
+
+
+RULE = "rule"
+Resolver = TypeVar("Resolver", bound=Callable[..., Any])
+
+
+def query(*, requires: Role | None, description: str, extension: bool = False) -> Callable[[Resolver], Any]:
+    rule = Rule(requires, extension)
+
+    def wrap(resolver: Resolver) -> Any:
+        @functools.wraps(resolver)
+        async def guarded(self: Any, info: Info, **arguments: Any) -> Any:
+            _check_top_level(rule, info.context)
+            return await resolver(self, info, **arguments)
+
+        return strawberry.field(resolver=guarded, description=description, metadata={RULE: rule})
+
+    return wrap
+
+
+def mutation(*, requires: Role | None, description: str, extension: bool = False) -> Callable[[Resolver], Any]:
+    """A refusal raised inside becomes the payload's `errors`; nothing else is caught."""
+    rule = Rule(requires, extension)
+
+    def wrap(resolver: Resolver) -> Any:
+        payload: type[Payload] = get_type_hints(resolver)["return"]
+
+        @functools.wraps(resolver)
+        async def guarded(self: Any, info: Info, **arguments: Any) -> Any:
+            try:
+                rule.check(info.context)
+                return await resolver(self, info, **arguments)
+            except SalesPadError as refusal:
+                return payload.refused(refusal)
+
+        return strawberry.mutation(resolver=guarded, description=description, metadata={RULE: rule})
+
+    return wrap
+
+
+def subscription(*, requires: Role, description: str, extension: bool = False) -> Callable[[Resolver], Any]:
+    rule = Rule(requires, extension)
+
+    def wrap(resolver: Resolver) -> Any:
+        @functools.wraps(resolver)
+        async def guarded(self: Any, info: Info, **arguments: Any) -> AsyncIterator[Any]:
+            _check_top_level(rule, info.context)
+            stream = resolver(self, info, **arguments)
+            try:
+                async for item in stream:
+                    yield item
+            finally:
+                await stream.aclose()
+
+        assert inspect.isasyncgenfunction(resolver)
+        return strawberry.subscription(resolver=guarded, description=description, metadata={RULE: rule})
+
+    return wrap
+
+
+def _check_top_level(rule: Rule, context: Context) -> None:
+    try:
+        rule.check(context)
+    except Forbidden as refusal:
+        raise ClientError(refusal.message, "FORBIDDEN") from None
+
+
+# ── enums and scalars ─────────────────────────────────────────────────────────────────────────────────────────────────
+Enumeration = TypeVar("Enumeration", bound=StrEnum)
+
+
+def enum_type(enum: type[Enumeration], description: str, **values: str) -> type[Enumeration]:
+    """Makes a domain's enum a GraphQL type, with a description for each value. The domain itself imports nothing."""
+    strawberry.enum(enum, description=description)
+    definition = enum.__strawberry_definition__  # type: ignore[attr-defined]
+    for value in definition.values:
+        value.description = values[value.name]
+    return enum
+
+
+enum_type(
+    ErrorCode,
+    "Why a mutation was refused.",
+    INVALID="The value at `path` is not acceptable; `message` says what is.",
+    NOT_FOUND="No such thing in this workspace.",
+    FORBIDDEN="Your role or session may not do this.",
+    CONFLICT="It exists already, or it changed meanwhile; the payload holds the present state where there is one.",
+    LIMIT_REACHED="A limit of the installation or plan is reached.",
+    THROTTLED="Too many attempts; try again at `retryAt`.",
+    UNAUTHENTICATED="The credentials are wrong, expired or revoked.",
+    UNAVAILABLE="Something this needs is away for the moment; try again.",
+)
+enum_type(
+    Role,
+    "A member's role in a workspace; each includes the ones after it.",
+    OWNER="May do everything, the workspace itself included.",
+    ADMIN="May also manage members, stages, channels and automations.",
+    MEMBER="Works with leads, conversations and sends.",
+    VIEWER="Reads.",
+)
+enum_type(
+    ClientKind,
+    "What a session is opened from.",
+    WEB="The web app.",
+    EXTENSION="The browser extension: it may import and little else.",
+    API="A script or another program.",
+)
+
+
+def _serialize_datetime(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _parse_datetime(value: object) -> datetime:
+    try:
+        parsed = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        parsed = None
+    if parsed is None or parsed.tzinfo is None:
+        raise bad_user_input("A DateTime is RFC 3339 with an offset, such as 2026-01-31T12:00:00Z.")
+    return parsed.astimezone(UTC)
+
+
+def _parse_json(value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise bad_user_input("JSON is an object.")
+    try:
+        size = len(orjson.dumps(value))
+    except (TypeError, ValueError):
+        raise bad_user_input("JSON may not hold broken characters or numbers beyond 64 bits.") from None
+    if size > MAX_JSON_BYTES:
+        raise bad_user_input(f"JSON may take {MAX_JSON_BYTES:,} bytes at most.")
+    if b"\\u0000" in orjson.dumps(value):
+        raise bad_user_input("JSON may not hold NUL characters.")
+    return value
+
+
+JSON = NewType("JSON", object)
+SCALARS: dict[object, Any] = {
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description="A moment, RFC 3339 in UTC.",
+        serialize=_serialize_datetime,
+        parse_value=_parse_datetime,
+    ),
+    JSON: strawberry.scalar(
+        name="JSON",
+        description="A JSON object, at most 16 KiB.",
+        serialize=lambda value: value,
+        parse_value=_parse_json,
+    ),
+}
+assert _JsonObject  # its Fragments are what JSON serialises: text from the database, never parsed on the way
+
+
+# ── payloads ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+@strawberry.type(description="One refusal of a mutation, placed at the field it concerns.")
+class UserError:
+    code: ErrorCode = strawberry.field(description="What kind of refusal it is.")
+    message: str = strawberry.field(description="What to do, for a person.")
+    path: list[str] = strawberry.field(description='Where in the input, such as ["leads", "3", "email"].')
+    retry_at: datetime | None = strawberry.field(description="When it may be tried again.", default=None)
+
+
+@strawberry.type(description="The outcome of a mutation.")
+class Payload:
+    errors: list[UserError] = strawberry.field(
+        description="Why it was refused; empty when it was done.", default_factory=list
+    )
+
+    @classmethod
+    def refused(cls, refusal: SalesPadError) -> Self:
+        refusals = refusal.refusals if isinstance(refusal, Refusals) else (refusal,)
+        return cls(errors=[user_error(one) for one in refusals])
+
+
+def user_error(refusal: SalesPadError) -> UserError:
+    return UserError(
+        code=refusal.code, message=refusal.message, path=list(refusal.path), retry_at=refusal.retry_at
+    )
+
+
+@strawberry.type(description="Whether something was done.")
+class OkPayload(Payload):
+    ok: bool = strawberry.field(description="True when it was done.", default=False)
+
+
+@strawberry.type(description="What was deleted.")
+class DeletedPayload(Payload):
+    deleted_ids: list[strawberry.ID] = strawberry.field(
+        description="The ids that are gone.", default_factory=list
+    )
+
+
+# ── ids and connections ───────────────────────────────────────────────────────────────────────────────────────────────
+def parse_id(value: str) -> UUID | None:
+    """None for what cannot be an id: it is answered like an unknown one."""
+    try:
+        return UUID(value) if len(value) == 36 else None
+    except ValueError:
+        return None
+
+
+NO_ID = UUID(int=0)
+"""Stands for a malformed id in a statement: matches nothing."""
+
+
+def page_size(first: int) -> int:
+    if not 1 <= first <= PAGE_MAX:
+        raise bad_user_input(f"`first` is 1 to {PAGE_MAX}.")
+    return first
+
+
+@strawberry.type(description="Where a page stands in its list.")
+class PageInfo:
+    has_next_page: bool = strawberry.field(description="Whether more follow.")
+    has_previous_page: bool = strawberry.field(description="Whether some come before.")
+    start_cursor: str | None = strawberry.field(description="The first edge's cursor.")
+    end_cursor: str | None = strawberry.field(description="The last edge's cursor: give it as `after`.")
+
+
+@dataclass(frozen=True, slots=True)
+class Keyset:
+    """A position in a list ordered by (moment, id). `list_name` keeps one list's cursor out of another."""
+
+    at: datetime
+    id: UUID
+
+    def encode(self, list_name: str) -> str:
+        raw = f"{list_name}|{self.at.isoformat()}|{self.id}".encode()
+        return base64.urlsafe_b64encode(CURSOR_VERSION + raw).rstrip(b"=").decode()
+
+    @classmethod
+    def decode(cls, list_name: str, cursor: str) -> Self:
+        """Raises the top-level BAD_USER_INPUT."""
+        try:
+            raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+            name, at, id = raw.removeprefix(CURSOR_VERSION).decode().split("|")
+            if raw[:1] != CURSOR_VERSION or name != list_name:
+                raise ValueError(name)
+            moment = datetime.fromisoformat(at)
+            if moment.tzinfo is None:
+                raise ValueError(at)
+            return cls(moment, UUID(id))
+        except (ValueError, binascii.Error):
+            raise bad_user_input("`after` is not a cursor of this list.") from None
+
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Page(Generic[Row]):
+    """Up to `first` rows of a list and whether more follow; made from first + 1 rows."""
+
+    rows: Sequence[Row]
+    has_next: bool
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], first: int) -> "Page[Row]":
+        return cls(rows[:first], len(rows) > first)
+
+    def info(self, cursors: Sequence[str], *, after: str | None) -> PageInfo:
+        return PageInfo(
+            has_next_page=self.has_next,
+            has_previous_page=after is not None,
+            start_cursor=cursors[0] if cursors else None,
+            end_cursor=cursors[-1] if cursors else None,
+        )
+
+
+def selects(info: Info, *path: str) -> bool:
+    """Whether the operation asks for this path below the root field, fragments included (names as in the schema)."""
+    wanted = info.selected_fields[0].selections
+    for name in path:
+        below = [found for found in _flat(wanted) if found.name == name]
+        if not below:
+            return False
+        wanted = [inner for found in below for inner in found.selections]
+    return True
+
+
+def _flat(selections: Sequence[Any]) -> list[Any]:
+    """Fields, with those of fragments lifted out of them."""
+    flat: list[Any] = []
+    for selection in selections:
+        flat.extend([selection] if hasattr(selection, "arguments") else _flat(selection.selections))
+    return flat

@@ -1,0 +1,105 @@
+"""Doorbells for due rows, through SAQ: `ring(kind, key)` says "something of this kind is due", and may be lost.
+
+The only file in `app` that imports saq. A SAQ job carries a kind and an id, never the work itself: the due row in
+PostgreSQL is the record, and the worker's 2 s tick finds it with Redis gone.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from uuid import UUID
+
+from redis.exceptions import RedisError
+from saq.queue.redis import RedisQueue
+
+from app.common.feed.doorbell import FeedBell, request_path_redis
+from app.common.feed.hub import Hub
+from app.settings import Settings
+
+QUEUE = "salespad"
+DRAIN = "drain"
+JOB_TIMEOUT_S = 60
+RING_WAIT_S = 0.25
+
+logging.getLogger("saq").setLevel(logging.WARNING)
+
+
+class DueBell:
+    """Enqueues one `drain(kind, key)` per key; while one is queued, ringing again changes nothing."""
+
+    def __init__(self, url: str) -> None:
+        self._queue = RedisQueue(request_path_redis(url), name=QUEUE)
+        self._rings: set[asyncio.Task[None]] = set()
+
+    def ring(self, kind: str, key: UUID) -> None:
+        task = asyncio.create_task(self._ring(kind, str(key)))
+        self._rings.add(task)
+        task.add_done_callback(self._rings.discard)
+
+    async def stop(self) -> None:
+        await asyncio.gather(*self._rings, return_exceptions=True)
+        with suppress(RedisError, OSError):
+            await self._queue.disconnect()
+
+    async def _ring(self, kind: str, key: str) -> None:
+        with suppress(RedisError, OSError, TimeoutError):  # lost without harm: the tick finds it
+            async with asyncio.timeout(RING_WAIT_S):
+                await self._queue.enqueue(
+                    DRAIN, kind=kind, due_key=key, key=f"{DRAIN}:{kind}:{key}", timeout=JOB_TIMEOUT_S, retries=1, ttl=-1
+                )
+
+
+class RedisBells:
+    """Both doorbells of a process. With `hub`, its own commits reach its own subscribers without a round trip."""
+
+    def __init__(self, url: str) -> None:
+        self._feed = FeedBell(url)
+        self._due = DueBell(url)
+        self._hub: Hub | None = None
+
+    async def start(self) -> None:
+        await self._feed.start()
+
+    def listen(self, hub: Hub) -> None:
+        self._hub = hub
+        self._feed.listen(hub)
+
+    async def stop(self) -> None:
+        await self._due.stop()
+        await self._feed.stop()
+
+    def ring_feed(self, workspace_id: UUID, seq: int) -> None:
+        if self._hub is not None:
+            self._hub.look(workspace_id, seq)
+        self._feed.ring(workspace_id, seq)
+
+    def ring_due(self, kind: str, key: UUID) -> None:
+        self._due.ring(kind, key)
+
+
+class LocalBells:
+    """Without Redis: a process hears its own commits at once, another's by the poll."""
+
+    def __init__(self) -> None:
+        self._hub: Hub | None = None
+
+    async def start(self) -> None:
+        pass
+
+    def listen(self, hub: Hub) -> None:
+        self._hub = hub
+
+    async def stop(self) -> None:
+        pass
+
+    def ring_feed(self, workspace_id: UUID, seq: int) -> None:
+        if self._hub is not None:
+            self._hub.look(workspace_id, seq)
+
+    def ring_due(self, kind: str, key: UUID) -> None:
+        pass
+
+
+def create_bells(settings: Settings) -> RedisBells | LocalBells:
+    url = settings.redis_url
+    return LocalBells() if url is None or settings.redis_is_off else RedisBells(url)

@@ -1,0 +1,154 @@
+"""Due rows: work to do as rows of the tables that own it, claimed under a lease and fenced by a token.
+
+A row is due when it is waiting and its `run_at` has come. `claim` hands rows to one worker for a lease; the worker's
+every write carries its token and finds 0 rows once the lease is lost, so a worker that was paused, killed or doubled
+changes nothing. `reap` gives rows of dead workers back. All times are the database's: no worker's clock decides.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, DateTime, Float, Index, Named, Table, Text, TypedColumns, Uuid, bindparam, func
+from sqlalchemy import ColumnElement, literal_column, null, select, text, tuple_, update
+
+from app.common.database import Statement
+from app.common.work import Work
+
+BACKOFF_S = (2, 8, 32, 120, 600)
+"""Wait before the next attempt; after the last one the row has failed."""
+
+SECOND: ColumnElement[timedelta] = literal_column("interval '1 second'")
+
+
+class LeasedColumns(TypedColumns):
+    status: Named[str] = Column(Text)
+    run_at: Named[datetime] = Column(DateTime(timezone=True), server_default=func.now())
+    attempt: Named[int] = Column(server_default=text("0"))
+    lease_until: Named[datetime | None] = Column(DateTime(timezone=True))
+    token: Named[UUID | None] = Column(Uuid)
+    error: Named[str | None] = Column(Text)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One due row in this worker's hands until its lease ends."""
+
+    workspace_id: UUID
+    id: UUID
+    token: UUID
+    attempt: int
+
+
+class LostLease(Exception):
+    """Another worker has the row now: stop, write nothing."""
+
+
+class DueTable:
+    """The lease statements of one leased table, compiled once.
+
+    `waiting` and `held` are the statuses between which `claim` and `reap` move a row.
+    """
+
+    def __init__(self, table: "Table[Any]", *, waiting: str, held: str) -> None:
+        self.table = table
+        self.waiting, self.held = waiting, held
+        c = table.c
+        due = (
+            select(c.workspace_id, c.id)
+            .where(
+                c.status == literal_column(f"'{waiting}'"),
+                c.run_at <= func.now(),
+                bindparam("key", type_=Uuid).is_(None) | (c.id == bindparam("key", type_=Uuid)),
+            )
+            .order_by(c.run_at, c.id)
+            .limit(bindparam("limit", type_=BigInteger))
+            .with_for_update(skip_locked=True)
+            .scalar_subquery()
+        )
+        lease_end = func.now() + bindparam("lease_s", type_=Float) * SECOND
+        self._claim = Statement(
+            update(table)
+            .where(tuple_(c.workspace_id, c.id).in_(due))
+            .values(status=literal_column(f"'{held}'"), attempt=c.attempt + 1, token=func.gen_random_uuid(), lease_until=lease_end)
+            .returning(c.workspace_id, c.id, c.token, c.attempt)
+        )
+        self._reap = Statement(
+            update(table)
+            .where(c.status == literal_column(f"'{held}'"), c.lease_until < func.now())
+            .values(status=literal_column(f"'{waiting}'"), token=null(), lease_until=null(), run_at=func.now())
+            .returning(c.workspace_id, c.id)
+        )
+        mine = (
+            (c.workspace_id == bindparam("workspace_id")) & (c.id == bindparam("id")) & (c.token == bindparam("held_token"))
+        )
+        self._renew = Statement(
+            update(table)
+            .where(mine, c.status == literal_column(f"'{held}'"), c.lease_until > func.now())
+            .values(lease_until=lease_end)
+            .returning(c.id)
+        )
+        self._put_back = Statement(
+            update(table)
+            .where(mine, c.status == literal_column(f"'{held}'"))
+            .values(
+                status=bindparam("new_status"),
+                error=bindparam("new_error"),
+                token=null(),
+                lease_until=null(),
+                run_at=func.now() + bindparam("wait_s", type_=Float) * SECOND,
+            )
+            .returning(c.id)
+        )
+        self._count = Statement(
+            select(func.count()).select_from(table).where(c.status.in_([literal_column(f"'{waiting}'"), literal_column(f"'{held}'")]))
+        )
+
+    @staticmethod
+    def indexes(name: str, waiting: str, held: str) -> Sequence[Index]:
+        """The partial indexes that keep claims cheap however long the table grows."""
+        return (
+            Index(f"ix_{name}_due", "run_at", "id", postgresql_where=text(f"status = '{waiting}'")),
+            Index(f"ix_{name}_lease", "lease_until", postgresql_where=text(f"status = '{held}'")),
+        )
+
+    async def claim(self, work: Work, *, lease_s: float, limit: int = 1, key: UUID | None = None) -> list[Claim]:
+        """Takes up to `limit` due rows; two workers at once split them."""
+        rows = await work.fetch(self._claim, key=key, limit=limit, lease_s=lease_s)
+        return [Claim(row["workspace_id"], row["id"], row["token"], row["attempt"]) for row in rows]
+
+    async def renew(self, work: Work, claim: Claim, *, lease_s: float) -> None:
+        """First statement of each chunk: locks the row, so the lease cannot be reaped under it. Raises LostLease."""
+        if not await work.fetch(
+            self._renew, workspace_id=claim.workspace_id, id=claim.id, held_token=claim.token, lease_s=lease_s
+        ):
+            raise LostLease
+
+    async def retry_later(self, work: Work, claim: Claim, *, error: str, wait_s: float) -> None:
+        await self._finish(work, claim, status=self.waiting, error=error, wait_s=wait_s)
+
+    async def finish(self, work: Work, claim: Claim, *, status: str, error: str | None = None) -> None:
+        """Raises LostLease when the row is no longer this worker's."""
+        await self._finish(work, claim, status=status, error=error, wait_s=0)
+
+    async def _finish(self, work: Work, claim: Claim, *, status: str, error: str | None, wait_s: float) -> None:
+        if not await work.fetch(
+            self._put_back,
+            workspace_id=claim.workspace_id,
+            id=claim.id,
+            held_token=claim.token,
+            new_status=status,
+            new_error=error,
+            wait_s=wait_s,
+        ):
+            raise LostLease
+
+    async def reap(self, work: Work) -> int:
+        """Rows whose worker died or stalled past its lease become due again."""
+        return len(await work.fetch(self._reap))
+
+    async def count(self, work: Work) -> int:
+        row = await work.fetch_one(self._count)
+        return int(row[0]) if row else 0
