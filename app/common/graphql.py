@@ -315,6 +315,11 @@ NO_ID = UUID(int=0)
 """Stands for a malformed id in a statement: matches nothing."""
 
 
+def given(input: object, *fields: str) -> dict[str, Any]:
+    """The fields of an input that were sent: absent means keep, null means clear."""
+    return {name: getattr(input, name) for name in fields if getattr(input, name) is not strawberry.UNSET}
+
+
 def page_size(first: int) -> int:
     if not 1 <= first <= PAGE_MAX:
         raise bad_user_input(f"`first` is 1 to {PAGE_MAX}.")

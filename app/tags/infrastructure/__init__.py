@@ -1,0 +1,1 @@
+"""The tables of tags, what writes them and what reads them."""
