@@ -1,0 +1,51 @@
+/** How GraphiQL reaches the API: fetch with the session's token, subscriptions over graphql-transport-ws at the same address. */
+import { createGraphiQLFetcher, type Fetcher } from '@graphiql/toolkit';
+import { createClient } from 'graphql-ws';
+
+import { API_PATH, clockOffsetOf, type WireSession } from './api';
+import type { SessionStore } from './session';
+
+export function createFetcher(session: SessionStore): Fetcher {
+  const wsClient = createClient({
+    url: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}${API_PATH}`,
+    // Asked on every (re)connection, so a socket closed for an expired token comes back with a fresh one.
+    connectionParams: async () => {
+      const token = await session.token();
+      return token ? { authorization: `Bearer ${token}` } : {};
+    },
+  });
+  return createGraphiQLFetcher({ url: API_PATH, fetch: createAuthorisedFetch(session), wsClient });
+}
+
+function createAuthorisedFetch(session: SessionStore): typeof fetch {
+  return async (address, init) => {
+    const headers = new Headers(init?.headers);
+    const isOurs = !headers.has('Authorization'); // else the person wrote one in GraphiQL's header editor
+    const send = async (): Promise<Response> => {
+      const token = isOurs ? await session.token() : null;
+      if (token) headers.set('Authorization', `Bearer ${token}`);
+      else if (isOurs) headers.delete('Authorization');
+      return fetch(address, { ...init, headers });
+    };
+    let response = await send();
+    if (response.status === 401 && isOurs && session.current) {
+      await session.renew();
+      response = await send();
+    }
+    await pickUpSession(response, session);
+    return response;
+  };
+}
+
+/** When a mutation run in the editor answers with a session (signUp, signIn, switchWorkspace, …), use it from now on. */
+async function pickUpSession(response: Response, session: SessionStore): Promise<void> {
+  if (!/json/.test(response.headers.get('Content-Type') ?? '')) return;
+  const answer = (await response
+    .clone()
+    .json()
+    .catch(() => null)) as { data?: Record<string, unknown> | null } | null;
+  for (const payload of Object.values(answer?.data ?? {})) {
+    const found = (payload as { session?: WireSession | null } | null)?.session;
+    if (typeof found?.accessToken === 'string') session.adopt(found, clockOffsetOf(response));
+  }
+}

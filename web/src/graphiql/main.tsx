@@ -1,0 +1,42 @@
+/** GraphiQL with a session bar: the page people meet at /graphql. */
+import 'graphiql/setup-workers/vite';
+import 'graphiql/style.css';
+import './style.css';
+
+import { GraphiQL } from 'graphiql';
+import { StrictMode, useSyncExternalStore } from 'react';
+import { createRoot } from 'react-dom/client';
+
+import { createFetcher } from './fetcher';
+import { labels, locale } from './labels';
+import { SessionBar } from './SessionBar';
+import { SessionStore } from './session';
+import { defaultTabs } from './tabs';
+
+const session = new SessionStore(window.sessionStorage);
+const fetcher = createFetcher(session);
+
+function Page() {
+  const current = useSyncExternalStore(session.subscribe, () => session.current);
+  return (
+    <>
+      <SessionBar session={session} current={current} />
+      <main aria-label={labels.editors}>
+        {/* sessionStorage: a password typed into a query does not stay behind on this machine. */}
+        <GraphiQL fetcher={fetcher} defaultTabs={defaultTabs} storage={window.sessionStorage} defaultEditorToolsVisibility="variables">
+          <GraphiQL.Logo>SalesPad</GraphiQL.Logo>
+        </GraphiQL>
+      </main>
+    </>
+  );
+}
+
+document.documentElement.lang = locale;
+const root = document.getElementById('root');
+if (root) {
+  createRoot(root).render(
+    <StrictMode>
+      <Page />
+    </StrictMode>,
+  );
+}

@@ -1,0 +1,127 @@
+/** The tabs a first visit opens with: a walk from "no account" to "leads with tags", each saying what to do next. */
+import { isPortuguese } from './labels';
+
+const say = (english: string, portuguese: string): string =>
+  (isPortuguese ? portuguese : english)
+    .split('\n')
+    .map((line) => `# ${line}`.trimEnd())
+    .join('\n');
+
+const json = (value: object): string => JSON.stringify(value, null, 2);
+
+const signUp = {
+  query: `${say(
+    '1. Create an account (or use the form above). Change the variables below, then press the play button.\nThe page takes the session from the answer: every request after it carries the token.\nNext: the tab "ImportLeads".',
+    '1. Crie uma conta (ou use o formulário acima). Altere as variáveis abaixo e aperte o botão de executar.\nA página pega a sessão da resposta: daí em diante toda requisição leva o token.\nDepois: a aba "ImportLeads".',
+  )}
+mutation SignUp($input: SignUpInput!) {
+  signUp(input: $input) {
+    session {
+      accessToken
+      expiresAt
+      refreshToken
+      viewer { user { name email } workspace { name } role }
+    }
+    errors { code message path }
+  }
+}
+`,
+  variables: json({
+    input: {
+      email: 'ana@example.com',
+      password: isPortuguese ? 'troque-esta-senha-longa' : 'change-this-long-password',
+      name: 'Ana',
+      workspaceName: 'Acme',
+      locale: isPortuguese ? 'pt-BR' : 'en',
+    },
+  }),
+};
+
+const importLeads = {
+  query: `${say(
+    '2. Import a batch, as the browser extension does.\nThe answer is immediate; a worker writes the leads. The same idempotencyKey with the same leads is the same import:\ngive each new batch a new key. Next: copy leadImport.id into the tab "ImportProgress".',
+    '2. Importe um lote, como a extensão do navegador faz.\nA resposta é imediata; um worker grava os leads. A mesma idempotencyKey com os mesmos leads é a mesma importação:\ndê uma chave nova a cada lote. Depois: copie leadImport.id para a aba "ImportProgress".',
+  )}
+mutation ImportLeads($input: ImportLeadsInput!) {
+  importLeads(input: $input) {
+    leadImport { id status totalRows processedRows counts { outcome count } }
+    errors { code message path }
+  }
+}
+`,
+  variables: json({
+    input: {
+      platform: 'INSTAGRAM',
+      pageUrl: 'https://www.instagram.com/acme/followers/',
+      idempotencyKey: newKey(),
+      leads: [
+        { name: 'Beatriz Souza', username: 'bia.souza', profileUrl: 'https://www.instagram.com/bia.souza/', headline: 'Arquiteta' },
+        { name: 'Carlos Lima', username: 'carlos.lima', profileUrl: 'https://www.instagram.com/carlos.lima/', company: 'Lima & Filhos', email: 'carlos@example.com' },
+        { name: 'Duda Alves', username: 'duda.alves', profileUrl: 'https://www.instagram.com/duda.alves/', phone: '+55 11 91234-5678' },
+      ],
+    },
+  }),
+};
+
+const importProgress = {
+  query: `${say(
+    '3. Watch an import: put its id into the variables below and run.\nIt begins with the state as it is now and ends when the import has ended. Next: the tab "Leads".',
+    '3. Acompanhe uma importação: ponha o id nas variáveis abaixo e execute.\nComeça com o estado atual e termina quando a importação termina. Depois: a aba "Leads".',
+  )}
+subscription ImportProgress($id: ID!) {
+  importProgress(id: $id) {
+    id
+    status
+    totalRows
+    processedRows
+    counts { outcome count }
+    finishedAt
+  }
+}
+`,
+  variables: json({ id: '' }),
+};
+
+const leads = {
+  query: `${say(
+    '4. Read the leads, the newest first. Copy feedCursor into the tab "Feed" to hear of every change after this very list.',
+    '4. Leia os leads, os mais novos primeiro. Copie feedCursor para a aba "Feed" e receba toda mudança posterior a esta lista.',
+  )}
+query Leads($first: Int! = 20, $after: String) {
+  leads(first: $first, after: $after) {
+    edges {
+      node { id name email phone company source stage { name } tags { name color } createdAt }
+    }
+    pageInfo { hasNextPage endCursor }
+    totalCount
+    feedCursor
+  }
+}
+`,
+  variables: json({ first: 20 }),
+};
+
+const feed = {
+  query: `${say(
+    '5. Everything that changes in the workspace, live. The first item is a HEARTBEAT with the position it starts from.\nSubscribed without "after" it starts now; with an earlier cursor it first replays what came later.\nChange something from another window (the extension, a second GraphiQL) and watch it arrive.',
+    '5. Tudo o que muda no espaço de trabalho, ao vivo. O primeiro item é um HEARTBEAT com a posição em que começa.\nSem "after" começa agora; com um cursor anterior, primeiro repete o que veio depois dele.\nMude algo em outra janela (a extensão, um segundo GraphiQL) e veja chegar.',
+  )}
+subscription Feed($after: String) {
+  feed(after: $after) {
+    cursor
+    kind
+    ids
+    lead { id name tags { name } }
+    leadImport { id status processedRows totalRows }
+  }
+}
+`,
+  variables: json({ after: null }),
+};
+
+export const defaultTabs = [signUp, importLeads, importProgress, leads, feed];
+
+/** randomUUID exists only on https and loopback; a key needs to be new, not secret. */
+function newKey(): string {
+  return `graphiql-${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+}
