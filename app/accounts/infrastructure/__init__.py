@@ -1,0 +1,1 @@
+"""SQL, tokens and password hashes of accounts."""
