@@ -1,0 +1,1 @@
+"""What a lead is: identities, stages, and what may be refused."""

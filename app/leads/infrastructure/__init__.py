@@ -1,0 +1,1 @@
+"""The tables of leads, what writes them and what reads them."""

@@ -1,0 +1,327 @@
+"""Set-based writing of leads for other modules: imports at the speed of COPY.
+
+Rows are staged in two temporary tables (PostgreSQL refuses COPY into a table with row-level security), matched with the
+workspace's identities, and written by a fixed number of statements whatever their number. Identities are inserted in the
+order of their key, so two imports of the same people wait for each other and never deadlock; the lead is inserted in the
+same statement, so neither can exist without the other (delivery.md 0.10).
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+
+from app.common.database import Statement
+from app.common.work import Work
+from app.leads.domain.identity import Identity
+
+MATCH_ATTEMPTS = 5
+
+STAGE_DDL = text(
+    """
+    CREATE TEMP TABLE IF NOT EXISTS stage_lead (
+        n int PRIMARY KEY, lead_id uuid NOT NULL DEFAULT uuidv7(), known boolean NOT NULL DEFAULT false,
+        outcome text, name text, fallback_name text NOT NULL, company text, title text, avatar_url text,
+        metadata jsonb
+    ) ON COMMIT DELETE ROWS
+    """
+)
+STAGE_IDENTITY_DDL = text(
+    """
+    CREATE TEMP TABLE IF NOT EXISTS stage_identity (
+        n int NOT NULL, kind text NOT NULL, value text NOT NULL, strength int NOT NULL
+    ) ON COMMIT DELETE ROWS
+    """
+)
+MATCH = Statement(
+    text(
+        """
+        UPDATE pg_temp.stage_lead s SET lead_id = m.lead_id, known = true
+        FROM (
+            SELECT DISTINCT ON (t.n) t.n, i.lead_id
+            FROM pg_temp.stage_identity t
+            JOIN lead_identity i
+                ON i.workspace_id = cast(:workspace_id as uuid) AND i.kind = t.kind AND i.value = t.value
+            ORDER BY t.n, t.strength
+        ) m
+        WHERE m.n = s.n
+        """
+    )
+)
+SAME_LEAD_TWICE = Statement(
+    text(
+        """
+        UPDATE pg_temp.stage_lead s SET outcome = 'DUPLICATE_IN_FILE'
+        WHERE s.known AND EXISTS (
+            SELECT FROM pg_temp.stage_lead before WHERE before.known AND before.lead_id = s.lead_id AND before.n < s.n
+        )
+        """
+    )
+)
+SETTLE_POLICY = Statement(
+    text(
+        """
+        UPDATE pg_temp.stage_lead SET outcome = 'SKIPPED_EXISTING'
+        WHERE outcome IS NULL AND (
+            (known AND cast(:policy as text) = 'CREATE_ONLY') OR (NOT known AND cast(:policy as text) = 'UPDATE_ONLY')
+        )
+        """
+    )
+)
+LOCK_KNOWN = Statement(
+    text(
+        """
+        SELECT l.id FROM lead l
+        WHERE l.workspace_id = cast(:workspace_id as uuid)
+            AND l.id IN (SELECT s.lead_id FROM pg_temp.stage_lead s WHERE s.known AND s.outcome IS NULL)
+        ORDER BY l.id FOR UPDATE
+        """
+    )
+)
+WRITE = Statement(
+    text(
+        """
+        WITH fresh AS (
+            INSERT INTO lead_identity (workspace_id, lead_id, kind, value, is_primary)
+            SELECT cast(:workspace_id as uuid), s.lead_id, t.kind, t.value, NOT EXISTS (
+                SELECT FROM lead_identity i WHERE i.workspace_id = cast(:workspace_id as uuid)
+                    AND i.lead_id = s.lead_id AND i.kind = t.kind
+            )
+            FROM pg_temp.stage_identity t JOIN pg_temp.stage_lead s USING (n)
+            WHERE s.outcome IS NULL AND (cast(:policy as text) <> 'FILL_EMPTY' OR NOT s.known OR NOT EXISTS (
+                SELECT FROM lead_identity i WHERE i.workspace_id = cast(:workspace_id as uuid)
+                    AND i.lead_id = s.lead_id AND i.kind = t.kind
+            ))
+            ORDER BY t.kind, t.value, t.n
+            ON CONFLICT DO NOTHING
+            RETURNING lead_id
+        ), created AS (
+            INSERT INTO lead
+                (workspace_id, id, name, company, title, avatar_url, email, phone, stage_id, rank, owner_id, source,
+                 metadata, created_by)
+            SELECT cast(:workspace_id as uuid), s.lead_id, coalesce(s.name, s.fallback_name), s.company, s.title,
+                s.avatar_url,
+                (SELECT t.value FROM pg_temp.stage_identity t WHERE t.n = s.n AND t.kind = 'EMAIL'),
+                (SELECT t.value FROM pg_temp.stage_identity t WHERE t.n = s.n AND t.kind = 'PHONE'),
+                cast(:stage_id as uuid), replace(s.lead_id::text, '-', '') || 'i', cast(:owner_id as uuid),
+                cast(:source as text), coalesce(s.metadata, '{}'), cast(:created_by as uuid)
+            FROM pg_temp.stage_lead s
+            WHERE NOT s.known AND s.outcome IS NULL AND EXISTS (SELECT FROM fresh WHERE fresh.lead_id = s.lead_id)
+            RETURNING id
+        )
+        UPDATE pg_temp.stage_lead s SET outcome = CASE WHEN s.known THEN 'UPDATED' ELSE 'CREATED' END
+        WHERE EXISTS (SELECT FROM fresh WHERE fresh.lead_id = s.lead_id) AND s.outcome IS NULL
+        """
+    )
+)
+LOST = Statement(
+    text(
+        """
+        SELECT s.n, s.known, s.lead_id
+        FROM pg_temp.stage_identity t
+        JOIN pg_temp.stage_lead s USING (n)
+        JOIN lead_identity i ON i.workspace_id = cast(:workspace_id as uuid) AND i.kind = t.kind AND i.value = t.value
+        WHERE i.lead_id <> s.lead_id AND (s.outcome IS NULL OR s.outcome IN ('CREATED', 'UPDATED'))
+        """
+    )
+)
+UPDATE_KNOWN = Statement(
+    text(
+        """
+        WITH wanted AS (
+            SELECT s.n, l.id,
+                CASE WHEN cast(:fill as boolean) THEN coalesce(l.name, s.name) ELSE coalesce(s.name, l.name) END AS name,
+                CASE WHEN cast(:fill as boolean) THEN coalesce(l.company, s.company)
+                    ELSE coalesce(s.company, l.company) END AS company,
+                CASE WHEN cast(:fill as boolean) THEN coalesce(l.title, s.title)
+                    ELSE coalesce(s.title, l.title) END AS title,
+                CASE WHEN cast(:fill as boolean) THEN coalesce(l.avatar_url, s.avatar_url)
+                    ELSE coalesce(s.avatar_url, l.avatar_url) END AS avatar_url,
+                CASE WHEN cast(:fill as boolean) THEN coalesce(s.metadata, '{}') || l.metadata
+                    ELSE l.metadata || coalesce(s.metadata, '{}') END AS metadata,
+                coalesce(l.owner_id, cast(:owner_id as uuid)) AS owner_id,
+                coalesce(l.email, (
+                    SELECT i.value FROM lead_identity i
+                    WHERE i.workspace_id = l.workspace_id AND i.lead_id = l.id AND i.kind = 'EMAIL' AND i.is_primary
+                )) AS email,
+                coalesce(l.phone, (
+                    SELECT i.value FROM lead_identity i
+                    WHERE i.workspace_id = l.workspace_id AND i.lead_id = l.id AND i.kind = 'PHONE' AND i.is_primary
+                )) AS phone,
+                s.outcome = 'UPDATED' AS has_fresh
+            FROM pg_temp.stage_lead s
+            JOIN lead l ON l.workspace_id = cast(:workspace_id as uuid) AND l.id = s.lead_id
+            WHERE s.known AND (s.outcome IS NULL OR s.outcome = 'UPDATED')
+        ), changed AS (
+            UPDATE lead l SET name = w.name, company = w.company, title = w.title, avatar_url = w.avatar_url,
+                metadata = w.metadata, owner_id = w.owner_id, email = w.email, phone = w.phone, updated_at = now(),
+                version = l.version + 1
+            FROM wanted w
+            WHERE l.workspace_id = cast(:workspace_id as uuid) AND l.id = w.id AND (
+                coalesce(w.has_fresh, false) OR (l.name, l.company, l.title, l.avatar_url, l.metadata, l.owner_id)
+                    IS DISTINCT FROM (w.name, w.company, w.title, w.avatar_url, w.metadata, w.owner_id)
+            )
+            RETURNING w.n
+        )
+        UPDATE pg_temp.stage_lead s SET outcome = 'UPDATED' FROM changed WHERE changed.n = s.n
+        """
+    )
+)
+ADD_TAGS = Statement(
+    text(
+        """
+        WITH tagged AS (
+            INSERT INTO lead_tag (workspace_id, lead_id, tag_id)
+            SELECT cast(:workspace_id as uuid), s.lead_id, t.id
+            FROM pg_temp.stage_lead s CROSS JOIN tag t
+            WHERE t.workspace_id = cast(:workspace_id as uuid) AND t.id = ANY (cast(:tag_ids as uuid[]))
+                AND (s.outcome IN ('CREATED', 'UPDATED') OR (s.known AND s.outcome IS NULL))
+            ORDER BY s.lead_id, t.id
+            ON CONFLICT DO NOTHING RETURNING lead_id
+        )
+        UPDATE pg_temp.stage_lead s SET outcome = 'UPDATED'
+        WHERE s.outcome IS NULL AND s.lead_id IN (SELECT lead_id FROM tagged)
+        """
+    )
+)
+OUTCOMES = Statement(
+    text("SELECT n, lead_id, known, coalesce(outcome, 'UNCHANGED') AS outcome FROM pg_temp.stage_lead ORDER BY n")
+)
+
+
+class ImportPolicy(StrEnum):
+    """What an import does with people the workspace knows, and with those it does not."""
+
+    CREATE_ONLY = "CREATE_ONLY"
+    UPDATE_ONLY = "UPDATE_ONLY"
+    UPSERT = "UPSERT"
+    FILL_EMPTY = "FILL_EMPTY"
+
+
+@dataclass(frozen=True, slots=True)
+class StagedLead:
+    """One row to write, clean and normalised. `name` None: only the fallback is known, which never overwrites."""
+
+    n: int
+    name: str | None
+    fallback_name: str
+    company: str | None
+    title: str | None
+    avatar_url: str | None
+    metadata: Mapping[str, object] | None
+    identities: Sequence[Identity]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenLead:
+    """What became of a row: CREATED, UPDATED, UNCHANGED, DUPLICATE_IN_FILE or SKIPPED_EXISTING."""
+
+    n: int
+    lead_id: UUID | None
+    outcome: str
+    identity_taken: bool
+    """One of its identities belongs to another lead and was left there."""
+
+
+class LostTheRace(Exception):
+    """Another transaction took an identity between match and write: match again."""
+
+
+async def upsert_leads(
+    work: Work,
+    workspace_id: UUID,
+    staged: Sequence[StagedLead],
+    policy: ImportPolicy,
+    *,
+    stage_id: UUID,
+    owner_id: UUID | None,
+    tag_ids: Sequence[UUID],
+    source: str,
+    created_by: UUID | None,
+    settle: Callable[[], Awaitable[object]],
+) -> list[WrittenLead]:
+    """Writes leads whose identities do not repeat among them; the caller announces what was written.
+
+    `settle` runs after each match and may set `outcome` on rows of `pg_temp.stage_lead` that are not to be written.
+    """
+    await work.execute(STAGE_DDL)
+    await work.execute(STAGE_IDENTITY_DDL)
+    for attempt in range(MATCH_ATTEMPTS):
+        try:
+            async with work.savepoint():
+                await _stage(work, staged)
+                await _match(work, workspace_id, policy, settle)
+                await work.fetch(
+                    WRITE,
+                    workspace_id=workspace_id,
+                    policy=policy,
+                    stage_id=stage_id,
+                    owner_id=owner_id,
+                    source=source,
+                    created_by=created_by,
+                )
+                taken = await _identities_elsewhere(work, workspace_id)
+            break
+        except LostTheRace:
+            if attempt == MATCH_ATTEMPTS - 1:
+                raise
+    await work.fetch(
+        UPDATE_KNOWN, workspace_id=workspace_id, fill=policy is ImportPolicy.FILL_EMPTY, owner_id=owner_id
+    )
+    if tag_ids:
+        await work.fetch(ADD_TAGS, workspace_id=workspace_id, tag_ids=list(tag_ids))
+    return [
+        WrittenLead(
+            row["n"],
+            row["lead_id"] if row["known"] or row["outcome"] == "CREATED" else None,
+            row["outcome"],
+            row["n"] in taken,
+        )
+        for row in await work.fetch(OUTCOMES)
+    ]
+
+
+async def _stage(work: Work, staged: Sequence[StagedLead]) -> None:
+    """COPY: the rows, and their identities."""
+    await work.copy(
+        "stage_lead",
+        ("n", "name", "fallback_name", "company", "title", "avatar_url", "metadata"),
+        [
+            (
+                row.n,
+                row.name,
+                row.fallback_name,
+                row.company,
+                row.title,
+                row.avatar_url,
+                orjson.dumps(row.metadata).decode() if row.metadata else None,
+            )
+            for row in staged
+        ],
+    )
+    await work.copy(
+        "stage_identity",
+        ("n", "kind", "value", "strength"),
+        [(row.n, one.kind.value, one.value, one.kind.strength) for row in staged for one in row.identities],
+    )
+
+
+async def _match(
+    work: Work, workspace_id: UUID, policy: ImportPolicy, settle: Callable[[], Awaitable[object]]
+) -> None:
+    await work.fetch(MATCH, workspace_id=workspace_id)
+    await work.fetch(SAME_LEAD_TWICE)
+    await settle()
+    await work.fetch(SETTLE_POLICY, policy=policy)
+    await work.fetch(LOCK_KNOWN, workspace_id=workspace_id)
+
+
+async def _identities_elsewhere(work: Work, workspace_id: UUID) -> set[int]:
+    """Rows one of whose identities another lead has. Raises LostTheRace if a new lead is among them."""
+    rows = await work.fetch(LOST, workspace_id=workspace_id)
+    if any(not row["known"] for row in rows):
+        raise LostTheRace
+    return {row["n"] for row in rows}

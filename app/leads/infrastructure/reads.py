@@ -1,0 +1,208 @@
+"""What screens read of leads: one statement a root field, rows out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Select,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    literal_column,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import array
+
+from app.accounts.infrastructure.tables import app_user
+from app.common.database import Statement
+from app.common.feed.append import feed_head
+from app.common.graphql import Keyset, Page
+from app.common.work import Reads
+from app.leads.infrastructure.tables import lead, lead_identity, lead_tag, stage
+
+COUNT_MAX = 10_000
+
+STAGES = Statement(
+    select(cast(stage.c.id, Text).label("id"), stage.c.name, stage.c.kind, stage.c.position)
+    .where(stage.c.workspace_id == bindparam("workspace_id"))
+    .order_by(stage.c.position, stage.c.id)
+)
+
+
+@dataclass(frozen=True)
+class LeadConditions:
+    """OR inside a list, AND across; None: not filtered by."""
+
+    tag_ids: Sequence[UUID] | None = None
+    stage_ids: Sequence[UUID] | None = None
+    sources: Sequence[str] | None = None
+
+    @property
+    def used(self) -> frozenset[str]:
+        return frozenset(name for name, value in vars(self).items() if value is not None)
+
+    @property
+    def values(self) -> dict[str, object]:
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+CONDITIONS: dict[str, ColumnElement[bool]] = {
+    "tag_ids": exists().where(
+        lead_tag.c.workspace_id == lead.c.workspace_id,
+        lead_tag.c.lead_id == lead.c.id,
+        lead_tag.c.tag_id == any_(bindparam("tag_ids", type_=ARRAY(Uuid))),
+    ),
+    "stage_ids": lead.c.stage_id == any_(bindparam("stage_ids", type_=ARRAY(Uuid))),
+    "sources": lead.c.source == any_(bindparam("sources", type_=ARRAY(Text))),
+}
+
+
+def _lead_columns(*, with_identities: bool) -> Select[Any]:
+    """A lead as lists show it: stage and owner joined, tags as ids, identities only where asked for."""
+    tags = (
+        select(cast(lead_tag.c.tag_id, Text))
+        .where(lead_tag.c.workspace_id == lead.c.workspace_id, lead_tag.c.lead_id == lead.c.id)
+        .scalar_subquery()
+    )
+    row = array(
+        [
+            cast(lead_identity.c.id, Text),
+            lead_identity.c.kind,
+            lead_identity.c.value,
+            cast(lead_identity.c.is_primary, Text),
+        ]
+    )
+    identities = (
+        select(row)
+        .where(lead_identity.c.workspace_id == lead.c.workspace_id, lead_identity.c.lead_id == lead.c.id)
+        .order_by(lead_identity.c.kind, lead_identity.c.is_primary.desc(), lead_identity.c.value)
+        .scalar_subquery()
+    )
+    return (
+        select(
+            cast(lead.c.id, Text).label("id"),
+            lead.c.id.label("key"),
+            *(lead.c[name] for name in ("name", "email", "phone", "company", "title", "avatar_url", "rank")),
+            *(lead.c[name] for name in ("source", "engagement", "score", "metadata", "version")),
+            *(lead.c[name] for name in ("created_at", "updated_at", "deleted_at")),
+            cast(lead.c.stage_id, Text).label("stage_id"),
+            stage.c.name.label("stage_name"),
+            stage.c.kind.label("stage_kind"),
+            stage.c.position.label("stage_position"),
+            cast(app_user.c.id, Text).label("owner_id"),
+            app_user.c.name.label("owner_name"),
+            app_user.c.email.label("owner_email"),
+            app_user.c.locale.label("owner_locale"),
+            func.array(tags).label("tag_ids"),
+            *([func.array(identities).label("identities")] if with_identities else []),
+        )
+        .select_from(lead)
+        .join(stage, (stage.c.workspace_id == lead.c.workspace_id) & (stage.c.id == lead.c.stage_id))
+        .outerjoin(app_user, app_user.c.id == lead.c.owner_id)
+        .where(lead.c.workspace_id == bindparam("workspace_id"))
+    )
+
+
+@cache
+def _list_statement(used: frozenset[str], has_after: bool, with_identities: bool) -> Statement:
+    """The page and the feed's position in one snapshot: the head's row is there even when the page is empty."""
+    newest_first = [lead.c.created_at.desc(), lead.c.id.desc()]
+    page = _lead_columns(with_identities=with_identities).where(
+        lead.c.deleted_at.is_(None), *(CONDITIONS[name] for name in sorted(used))
+    )
+    if has_after:
+        after = tuple_(
+            bindparam("after_at", type_=DateTime(timezone=True)), bindparam("after_id", type_=Uuid)
+        )
+        page = page.where(tuple_(lead.c.created_at, lead.c.id) < after)
+    rows = page.order_by(*newest_first).limit(bindparam("limit", type_=BigInteger)).subquery("page").lateral()
+    return Statement(
+        select(feed_head.c.seq.label("feed_seq"), *rows.c)
+        .select_from(feed_head)
+        .outerjoin(rows, true())
+        .where(feed_head.c.workspace_id == bindparam("workspace_id"))
+        .order_by(rows.c.created_at.desc(), rows.c.key.desc())
+    )
+
+
+@cache
+def _count_statement(used: frozenset[str]) -> Statement:
+    matching = (
+        select(literal_column("1"))
+        .select_from(lead)
+        .where(
+            lead.c.workspace_id == bindparam("workspace_id"),
+            lead.c.deleted_at.is_(None),
+            *(CONDITIONS[name] for name in sorted(used)),
+        )
+        .limit(literal_column(str(COUNT_MAX + 1)))
+        .subquery()
+    )
+    return Statement(select(func.count().label("count")).select_from(matching))
+
+
+BY_IDS = Statement(
+    _lead_columns(with_identities=True).where(lead.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
+)
+
+
+async def list_stages(reads: Reads, workspace_id: UUID) -> list[asyncpg.Record]:
+    return await reads.fetch(STAGES, workspace_id=workspace_id)
+
+
+@dataclass(frozen=True)
+class LeadPage:
+    page: Page[asyncpg.Record]
+    feed_seq: int
+    """The feed's position of the same snapshot."""
+
+
+async def list_leads(
+    reads: Reads,
+    workspace_id: UUID,
+    conditions: LeadConditions,
+    *,
+    first: int,
+    after: Keyset | None,
+    with_identities: bool,
+) -> LeadPage:
+    """Live leads, newest first."""
+    position = {"after_at": after.at, "after_id": after.id} if after else {}
+    rows = await reads.fetch(
+        _list_statement(conditions.used, after is not None, with_identities),
+        workspace_id=workspace_id,
+        limit=first + 1,
+        **conditions.values,
+        **position,
+    )
+    assert rows, "the workspace has no feed head"
+    return LeadPage(Page.of([row for row in rows if row["id"] is not None], first), rows[0]["feed_seq"])
+
+
+async def count_leads(reads: Reads, workspace_id: UUID, conditions: LeadConditions) -> int | None:
+    """None beyond `COUNT_MAX`."""
+    row = await reads.fetch_one(
+        _count_statement(conditions.used), workspace_id=workspace_id, **conditions.values
+    )
+    assert row is not None
+    return int(row["count"]) if row["count"] <= COUNT_MAX else None
+
+
+async def leads_by_id(reads: Reads, workspace_id: UUID, ids: Sequence[UUID]) -> dict[UUID, asyncpg.Record]:
+    """Deleted ones too: whoever shows them decides."""
+    rows = await reads.fetch(BY_IDS, workspace_id=workspace_id, ids=list(ids))
+    return {row["key"]: row for row in rows}

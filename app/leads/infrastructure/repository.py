@@ -1,0 +1,173 @@
+"""Implements the ports `Leads` and `Stages`."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import orjson
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, insert, select, text
+
+from app.accounts.infrastructure.tables import member, workspace
+from app.common.database import Statement
+from app.common.work import Work
+from app.leads.domain.errors import IdentityTaken, OwnerNotFound, StageNotFound, TagsNotFound
+from app.leads.domain.identity import Identity, IdentityKind
+from app.leads.domain.lead import LeadSource, NewLead, rank_of
+from app.leads.domain.stage import Stage
+from app.leads.infrastructure.tables import lead_tag, stage
+from app.tags.infrastructure.tables import tag
+
+ADD = Statement(
+    text(
+        """
+        WITH wanted AS (
+            SELECT * FROM unnest(cast(:kinds as text[]), cast(:values as text[])) AS i(kind, value)
+        ), fresh AS (
+            INSERT INTO lead_identity (workspace_id, lead_id, kind, value, is_primary)
+            SELECT cast(:workspace_id as uuid), cast(:lead_id as uuid), kind, value, true FROM wanted
+            ORDER BY kind, value
+            ON CONFLICT DO NOTHING RETURNING kind
+        )
+        INSERT INTO lead
+            (workspace_id, id, name, email, phone, company, title, stage_id, rank, owner_id, source, metadata, created_by)
+        SELECT cast(:workspace_id as uuid), cast(:lead_id as uuid), :name, :email, :phone, :company, :title,
+            cast(:stage_id as uuid), :rank, cast(:owner_id as uuid), :source, cast(:metadata as jsonb),
+            cast(:created_by as uuid)
+        WHERE (SELECT count(*) FROM fresh) = (SELECT count(*) FROM wanted)
+        RETURNING id
+        """
+    )
+)
+HOLDER = Statement(
+    text(
+        """
+        SELECT i.lead_id, i.kind, i.value
+        FROM unnest(cast(:kinds as text[]), cast(:values as text[])) WITH ORDINALITY AS w(kind, value, n)
+        JOIN lead_identity i ON i.workspace_id = cast(:workspace_id as uuid) AND i.kind = w.kind AND i.value = w.value
+        ORDER BY w.n LIMIT 1
+        """
+    )
+)
+FIRST_STAGE = Statement(
+    select(stage.c.id)
+    .where(
+        stage.c.workspace_id == bindparam("workspace_id"),
+        bindparam("stage_id", type_=Uuid).is_(None) | (stage.c.id == bindparam("stage_id", type_=Uuid)),
+    )
+    .order_by((stage.c.kind == text("'OPEN'")).desc(), stage.c.position, stage.c.id)
+    .limit(text("1"))
+)
+MEMBER = Statement(
+    select(member.c.user_id)
+    .where(member.c.workspace_id == bindparam("workspace_id"), member.c.user_id == bindparam("user_id"))
+    .with_for_update(key_share=True, read=True)
+)
+TAGS = Statement(
+    select(tag.c.id)
+    .where(
+        tag.c.workspace_id == bindparam("workspace_id"),
+        tag.c.id == any_(bindparam("tag_ids", type_=ARRAY(Uuid))),
+    )
+    .with_for_update(key_share=True, read=True)
+)
+PHONE_REGION = Statement(select(workspace.c.phone_region).where(workspace.c.id == bindparam("workspace_id")))
+
+
+class LeadRepository:
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    async def phone_region(self, workspace_id: UUID) -> str:
+        row = await self._work.fetch_one(PHONE_REGION, workspace_id=workspace_id)
+        assert row is not None
+        return str(row["phone_region"])
+
+    async def add(
+        self,
+        workspace_id: UUID,
+        lead_id: UUID,
+        lead: NewLead,
+        *,
+        stage_id: UUID | None,
+        owner_id: UUID | None,
+        tag_ids: Sequence[UUID],
+        source: LeadSource,
+        created_by: UUID,
+    ) -> None:
+        stage_id = await self.stage(workspace_id, stage_id)
+        await self.check_owner(workspace_id, owner_id)
+        await self.check_tags(workspace_id, tag_ids)
+        keys = list(lead.identities.values())
+        added = await self._work.fetch(
+            ADD,
+            workspace_id=workspace_id,
+            lead_id=lead_id,
+            kinds=[one.kind.value for one in keys],
+            values=[one.value for one in keys],
+            name=lead.name,
+            email=lead.value_of(IdentityKind.EMAIL),
+            phone=lead.value_of(IdentityKind.PHONE),
+            company=lead.company,
+            title=lead.title,
+            stage_id=stage_id,
+            rank=rank_of(lead_id),
+            owner_id=owner_id,
+            source=source.value,
+            metadata=orjson.dumps(lead.metadata).decode(),
+            created_by=created_by,
+        )
+        if not added:
+            raise await self._taken(workspace_id, lead)
+        if tag_ids:
+            await self._work.execute(
+                insert(lead_tag),
+                [{"workspace_id": workspace_id, "lead_id": lead_id, "tag_id": id} for id in dict.fromkeys(tag_ids)],
+            )
+
+    async def _taken(self, workspace_id: UUID, lead: NewLead) -> IdentityTaken:
+        by_identity = {identity: key for key, identity in lead.identities.items()}
+        row = await self._work.fetch_one(
+            HOLDER,
+            workspace_id=workspace_id,
+            kinds=[one.kind.value for one in by_identity],
+            values=[one.value for one in by_identity],
+        )
+        assert row is not None
+        return IdentityTaken(row["lead_id"], by_identity[Identity(IdentityKind(row["kind"]), row["value"])])
+
+    async def stage(self, workspace_id: UUID, stage_id: UUID | None) -> UUID:
+        """`stage_id`, or the first open stage for None. Raises StageNotFound."""
+        row = await self._work.fetch_one(FIRST_STAGE, workspace_id=workspace_id, stage_id=stage_id)
+        if row is None:
+            raise StageNotFound
+        found: UUID = row["id"]
+        return found
+
+    async def check_owner(self, workspace_id: UUID, owner_id: UUID | None) -> None:
+        """Raises OwnerNotFound; holds the membership until the commit."""
+        if owner_id and not await self._work.fetch(MEMBER, workspace_id=workspace_id, user_id=owner_id):
+            raise OwnerNotFound
+
+    async def check_tags(self, workspace_id: UUID, tag_ids: Sequence[UUID]) -> None:
+        """Raises TagsNotFound at the first that is none of this workspace's; holds them until the commit."""
+        if not tag_ids:
+            return
+        found = {row["id"] for row in await self._work.fetch(TAGS, workspace_id=workspace_id, tag_ids=list(tag_ids))}
+        for position, tag_id in enumerate(tag_ids):
+            if tag_id not in found:
+                raise TagsNotFound(position)
+
+
+class StageRepository:
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    async def add_all(self, workspace_id: UUID, stages: Sequence[Stage]) -> None:
+        await self._work.execute(
+            insert(stage),
+            [
+                {"workspace_id": workspace_id, "id": s.id, "name": s.name, "kind": s.kind.value, "position": s.position}
+                for s in stages
+            ],
+        )
+
+

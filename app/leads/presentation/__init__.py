@@ -1,0 +1,1 @@
+"""Leads and stages in the GraphQL schema."""

@@ -1,0 +1,131 @@
+"""Queries of leads and stages."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+from uuid import UUID
+
+import asyncpg
+import strawberry
+
+from app.common.domain import Role
+from app.common.feed.cursor import encode_cursor
+from app.common.graphql import (
+    NO_ID,
+    PAGE_MAX,
+    Context,
+    Info,
+    Keyset,
+    bad_user_input,
+    page_size,
+    parse_id,
+    query,
+    selects,
+)
+from app.common.work import Reads
+from app.leads.domain.stage import StageKind
+from app.leads.presentation.types import (
+    Lead,
+    LeadConnection,
+    LeadEdge,
+    LeadFilter,
+    LeadSort,
+    Stage,
+)
+from app.leads.wiring import LeadConditions, count_leads, leads_by_id, list_leads, list_stages
+from app.tags.presentation.types import Tag
+from app.tags.wiring import list_tags
+
+LIST = "leads"
+Item = TypeVar("Item")
+
+
+@strawberry.type
+class LeadsQuery:
+    @query(requires=Role.VIEWER, extension=True, description="The workspace's stages, in their order.")
+    async def stages(self, info: Info) -> list[Stage]:
+        workspace_id = info.context.signed_in.workspace_id
+        async with info.context.doors.open_reads(workspace_id) as reads:
+            rows = await list_stages(reads, workspace_id)
+        return [
+            Stage(id=row["id"], name=row["name"], kind=StageKind(row["kind"]), position=row["position"])
+            for row in rows
+        ]
+
+    @query(requires=Role.VIEWER, description="A lead by its id; null when there is none.")
+    async def lead(self, info: Info, id: strawberry.ID) -> Lead | None:
+        key = parse_id(id)
+        found = await load_leads(info.context, [key] if key else [])
+        lead = found[0] if found else None
+        return lead if lead and lead.deleted_at is None else None
+
+    @query(requires=Role.VIEWER, description="Leads, newest first, a page at a time.")
+    async def leads(
+        self,
+        info: Info,
+        filter: LeadFilter | None = None,
+        sort: LeadSort = LeadSort.NEWEST,
+        first: int = 20,
+        after: str | None = None,
+    ) -> LeadConnection:
+        workspace_id = info.context.signed_in.workspace_id
+        conditions, position = _conditions(filter), Keyset.decode(LIST, after) if after is not None else None
+        async with info.context.doors.open_reads(workspace_id) as reads:
+            found = await list_leads(
+                reads,
+                workspace_id,
+                conditions,
+                first=page_size(first),
+                after=position,
+                with_identities=selects(info, "edges", "node", "identities"),
+            )
+            tags = await tag_map(reads, workspace_id, found.page.rows)
+            counts = selects(info, "totalCount")
+            total = await count_leads(reads, workspace_id, conditions) if counts else None
+        cursors = [Keyset(row["created_at"], row["key"]).encode(LIST) for row in found.page.rows]
+        return LeadConnection(
+            edges=[
+                LeadEdge(cursor=cursor, node=Lead.of(row, tags))
+                for cursor, row in zip(cursors, found.page.rows, strict=True)
+            ],
+            page_info=found.page.info(cursors, after=after),
+            total_count=total,
+            feed_cursor=encode_cursor(workspace_id, found.feed_seq),
+        )
+
+
+async def load_leads(context: Context, ids: Sequence[UUID]) -> list[Lead | None]:
+    """Leads in the order of `ids`, deleted ones with their `deletedAt`; None for unknown ones."""
+    if not ids:
+        return []
+    workspace_id = context.signed_in.workspace_id
+    async with context.doors.open_reads(workspace_id) as reads:
+        rows = await leads_by_id(reads, workspace_id, ids)
+        tags = await tag_map(reads, workspace_id, list(rows.values()))
+    return [Lead.of(rows[id], tags) if id in rows else None for id in ids]
+
+
+async def tag_map(reads: Reads, workspace_id: UUID, rows: Sequence[asyncpg.Record]) -> dict[str, Tag]:
+    """The workspace's tags by id, in the order of their names; not read when no row has one."""
+    if not any(row["tag_ids"] for row in rows):
+        return {}
+    return {row["id"]: Tag.of(row) for row in await list_tags(reads, workspace_id)}
+
+
+def _conditions(filter: LeadFilter | None) -> LeadConditions:
+    if filter is None:
+        return LeadConditions()
+    return LeadConditions(
+        tag_ids=_ids(filter.tag_ids),
+        stage_ids=_ids(filter.stage_ids),
+        sources=[source.value for source in _capped(filter.sources)] if filter.sources is not None else None,
+    )
+
+
+def _ids(ids: Sequence[str] | None) -> list[UUID] | None:
+    return [parse_id(id) or NO_ID for id in _capped(ids)] if ids is not None else None
+
+
+def _capped(items: Sequence[Item]) -> Sequence[Item]:
+    if len(items) > PAGE_MAX:
+        raise bad_user_input(f"A list in a filter takes {PAGE_MAX} entries at most.")
+    return items

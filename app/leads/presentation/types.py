@@ -1,0 +1,205 @@
+"""GraphQL types and inputs of leads and stages. On a list item every field is plain data from its row."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import asyncpg
+import strawberry
+
+from app.accounts.presentation.types import User
+from app.common.graphql import JSON, Info, PageInfo, Payload, enum_type
+from app.leads.domain.identity import IdentityKind
+from app.leads.domain.lead import Engagement, LeadSource
+from app.leads.domain.stage import StageKind
+from app.tags.presentation.types import Tag
+
+if TYPE_CHECKING:
+    from app.imports.presentation.types import Provenance
+
+
+class LeadSort(StrEnum):
+    NEWEST = "NEWEST"
+
+
+enum_type(LeadSort, "The order of a list of leads.", NEWEST="Newest first.")
+enum_type(
+    StageKind,
+    "What a stage means for the sale.",
+    OPEN="Still to be won.",
+    WON="Sold.",
+    LOST="Not sold.",
+)
+enum_type(
+    IdentityKind,
+    "By what a person can be reached and recognised.",
+    EMAIL="An e-mail address, lower-cased.",
+    PHONE="A phone number, E.164.",
+    WHATSAPP="A WhatsApp number, E.164.",
+    LINKEDIN="A LinkedIn profile's handle; companies as company/handle.",
+    INSTAGRAM="An Instagram handle.",
+    FACEBOOK="A Facebook handle or numeric id.",
+)
+enum_type(
+    LeadSource,
+    "Where a lead came from.",
+    MANUAL="Made by hand.",
+    INSTAGRAM="The extension, on Instagram.",
+    FACEBOOK="The extension, on Facebook.",
+    LINKEDIN="The extension, on LinkedIn.",
+    API="A program.",
+)
+enum_type(
+    Engagement,
+    "How far the exchange of messages has come; set by the system.",
+    NEW="Not written to yet.",
+    CONTACTED="Written to.",
+    REPLIED="Answered once.",
+    ENGAGED="Answered twice or more.",
+)
+
+
+@strawberry.type(description="A column of the board.")
+class Stage:
+    id: strawberry.ID = strawberry.field(description="Its id.")
+    name: str = strawberry.field(description="Its name.")
+    kind: StageKind = strawberry.field(description="What it means for the sale.")
+    position: int = strawberry.field(description="Its place on the board, from 0.")
+
+
+@strawberry.type(description="One address, number or profile of a lead; it belongs to no other lead of the workspace.")
+class Identity:
+    id: strawberry.ID = strawberry.field(description="Its id.")
+    kind: IdentityKind = strawberry.field(description="What it is.")
+    value: str = strawberry.field(description="As normalised.")
+    is_primary: bool = strawberry.field(description="Whether it is the one of its kind that is used.")
+
+
+@strawberry.type(description="A person or company a team sells to.")
+class Lead:
+    id: strawberry.ID = strawberry.field(description="Its id.")
+    name: str = strawberry.field(description="The name.")
+    email: str | None = strawberry.field(description="The primary e-mail address.")
+    phone: str | None = strawberry.field(description="The primary phone number, E.164.")
+    company: str | None = strawberry.field(description="The company.")
+    title: str | None = strawberry.field(description="The job title.")
+    avatar_url: str | None = strawberry.field(description="A picture's address, as imported.")
+    stage: Stage = strawberry.field(description="Its stage.")
+    rank: str = strawberry.field(description="Its place within the stage: sort as text.")
+    owner: User | None = strawberry.field(description="The member who looks after it.")
+    source: LeadSource = strawberry.field(description="Where it came from first.")
+    engagement: Engagement = strawberry.field(description="How far the exchange of messages has come.")
+    score: int = strawberry.field(description="Its score.")
+    tags: list[Tag] = strawberry.field(description="Its tags, by name.")
+    identities: list[Identity] = strawberry.field(description="All by which it is recognised.")
+    metadata: JSON = strawberry.field(description="What else is known about it.")
+    version: int = strawberry.field(description="Changes with each edit: the optimistic lock.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+    updated_at: datetime = strawberry.field(description="When it was changed last.")
+    deleted_at: datetime | None = strawberry.field(description="When it was deleted; null: it is live.")
+
+    @strawberry.field(description="How it came in and what imports did to it, oldest first.")
+    async def provenance(
+        self, info: Info
+    ) -> list[Annotated["Provenance", strawberry.lazy("app.imports.presentation.types")]]:
+        found: list[Any] = await info.context.loader("provenance").load(UUID(self.id))
+        return found
+
+    @classmethod
+    def of(cls, row: asyncpg.Record, tags: Mapping[str, Tag]) -> "Lead":
+        owner = (
+            User(id=row["owner_id"], name=row["owner_name"], email=row["owner_email"], locale=row["owner_locale"])
+            if row["owner_id"]
+            else None
+        )
+        own = set(row["tag_ids"])
+        return cls(
+            id=row["id"],
+            name=row["name"],
+            email=row["email"],
+            phone=row["phone"],
+            company=row["company"],
+            title=row["title"],
+            avatar_url=row["avatar_url"],
+            stage=Stage(
+                id=row["stage_id"],
+                name=row["stage_name"],
+                kind=StageKind(row["stage_kind"]),
+                position=row["stage_position"],
+            ),
+            rank=row["rank"],
+            owner=owner,
+            source=LeadSource(row["source"]),
+            engagement=Engagement(row["engagement"]),
+            score=row["score"],
+            tags=[tag for id, tag in tags.items() if id in own] if own else [],
+            identities=_identities(row.get("identities") or ()),
+            metadata=row["metadata"],
+            version=row["version"],
+            created_at=row["created_at"],
+            updated_at=row["updated_at"],
+            deleted_at=row["deleted_at"],
+        )
+
+
+def _identities(rows: Sequence[Sequence[str]]) -> list[Identity]:
+    return [
+        Identity(id=strawberry.ID(id), kind=IdentityKind(kind), value=value, is_primary=is_primary == "true")
+        for id, kind, value, is_primary in rows
+    ]
+
+
+@strawberry.type(description="A lead in a list.")
+class LeadEdge:
+    cursor: str = strawberry.field(description="Its position: give it as `after`.")
+    node: Lead = strawberry.field(description="The lead.")
+
+
+@strawberry.type(description="A page of leads.")
+class LeadConnection:
+    edges: list[LeadEdge] = strawberry.field(description="The page's leads.")
+    page_info: PageInfo = strawberry.field(description="Where the page stands.")
+    total_count: int | None = strawberry.field(description="How many match; null beyond 10,000.")
+    feed_cursor: str = strawberry.field(
+        description="The feed's position of this snapshot: subscribe to `feed(after:)` with it and miss nothing."
+    )
+
+
+@strawberry.input(description="Which leads: OR inside a list, AND across.")
+class LeadFilter:
+    tag_ids: list[strawberry.ID] | None = strawberry.field(
+        description="Carrying any of these tags (at most 100).", default=None
+    )
+    stage_ids: list[strawberry.ID] | None = strawberry.field(
+        description="In any of these stages (at most 100).", default=None
+    )
+    sources: list[LeadSource] | None = strawberry.field(description="From any of these sources.", default=None)
+
+
+@strawberry.input(description="A new lead.")
+class CreateLeadInput:
+    name: str = strawberry.field(description="1 to 200 characters.")
+    email: str | None = strawberry.field(description="An e-mail address.", default=None)
+    phone: str | None = strawberry.field(
+        description="A phone number; without a country code it is read in the workspace's region.", default=None
+    )
+    company: str | None = strawberry.field(description="The company.", default=None)
+    title: str | None = strawberry.field(description="The job title.", default=None)
+    linkedin: str | None = strawberry.field(description="A LinkedIn profile: address or handle.", default=None)
+    instagram: str | None = strawberry.field(description="An Instagram profile: address or handle.", default=None)
+    facebook: str | None = strawberry.field(description="A Facebook profile: address or handle.", default=None)
+    owner_id: strawberry.ID | None = strawberry.field(description="The member who looks after it.", default=None)
+    stage_id: strawberry.ID | None = strawberry.field(
+        description="Left out: the first open stage.", default=None
+    )
+    tag_ids: list[strawberry.ID] | None = strawberry.field(description="At most 100.", default=None)
+    metadata: JSON | None = strawberry.field(description="What else is known about it.", default=None)
+
+
+@strawberry.type(description="The lead as it is now.")
+class LeadPayload(Payload):
+    lead: Lead | None = strawberry.field(
+        description="Null when it was refused; with CONFLICT, the lead that has the identity.", default=None
+    )
