@@ -1,5 +1,156 @@
-"""The command line (typer)."""
+"""The command line. Each command imports what it needs when it runs: `run` must answer fast, and `doctor`
+must work where half of the rest does not."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.embedded.config import ROOT, read_config
+from app.embedded.processes import EmbeddedError
+
+cli = typer.Typer(
+    name="salespad", no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False
+)
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on (SALESPAD_HOST).")]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on (SALESPAD_PORT).")]
+File = Annotated[Path, typer.Argument(help="The backup file.")]
+PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 def main() -> None:
-    print("soon")
+    from app.embedded.tether import tether
+
+    tether()
+    try:
+        cli()
+    except EmbeddedError as error:
+        sys.exit(str(error))
+
+
+@cli.command()
+def run(host: Host = None, port: Port = None) -> None:
+    """Start everything: database, Redis, API, worker. Ctrl-C stops it all."""
+    from app.embedded.launch import run as launch
+
+    raise typer.Exit(launch(read_config(host, port)))
+
+
+cli.command(name="up", hidden=True)(run)
+
+
+@cli.command(context_settings=PASS_THROUGH)
+def test(
+    context: typer.Context,
+    full: Annotated[bool, typer.Option("--full", help="Also the long tests.")] = False,  # noqa: PT028
+) -> None:
+    """Run the tests on a private database and Redis; further arguments go to pytest."""
+    from app.embedded.testing import run_tests
+
+    raise typer.Exit(run_tests([*(["--full"] if full else []), *context.args]))
+
+
+@cli.command()
+def api(host: Host = None, port: Port = None) -> None:
+    """Serve the API in this process (SALESPAD_DATABASE_URL must be set)."""
+    from app.embedded.serve import serve
+
+    config = read_config(host, port)
+    serve(config.host, config.port)
+
+
+@cli.command()
+def worker() -> None:
+    """Run the worker in this process (SALESPAD_DATABASE_URL must be set)."""
+    os.execv(sys.executable, [sys.executable, "-m", "workers.main"])  # noqa: S606 - no shell is wanted
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database's schema up to date."""
+    from app.common.migrations import upgrade
+    from app.embedded.access import open_database
+
+    with open_database(read_config()) as database:
+        upgrade(database.url)
+
+
+@cli.command()
+def schema(
+    check: Annotated[bool, typer.Option("--check", help="Only compare; exit 1 with the difference.")] = False,
+) -> None:
+    """Write the GraphQL schema to schema.graphql."""
+    from app.graphql.schema import schema as strawberry_schema
+
+    path, printed = ROOT / "schema.graphql", strawberry_schema.as_str().rstrip() + "\n"
+    kept = path.read_text() if path.exists() else ""
+    if not check:
+        path.write_text(printed)
+        return
+    if kept == printed:
+        return
+    from difflib import unified_diff
+
+    sys.stdout.writelines(
+        unified_diff(kept.splitlines(True), printed.splitlines(True), "schema.graphql", "code")
+    )
+    raise SystemExit("schema.graphql is not what the code says: python3 -m app schema")
+
+
+@cli.command()
+def doctor() -> None:
+    """Say what is wrong with this machine or this installation, and what to do."""
+    from app.embedded.doctor import examine
+
+    raise typer.Exit(examine(read_config()))
+
+
+@cli.command(context_settings=PASS_THROUGH)
+def psql(context: typer.Context) -> None:
+    """Open psql on the database as its owner; further arguments go to psql."""
+    from app.embedded.access import exec_psql
+
+    exec_psql(read_config(), context.args)
+
+
+@cli.command()
+def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Delete the embedded servers' data and secrets."""
+    from app.embedded.access import delete_data
+
+    config = read_config()
+    if not yes:
+        typer.confirm(f"Delete everything in {config.home}?", abort=True)
+    delete_data(config)
+
+
+@cli.command()
+def backup(file: File) -> None:
+    """Write the whole database to FILE (PostgreSQL's custom format); works while SalesPad runs."""
+    from app.embedded.backup import backup as write_backup
+
+    write_backup(read_config(), file)
+
+
+@cli.command()
+def restore(file: File) -> None:
+    """Read FILE into an empty database."""
+    from app.embedded.backup import restore as read_backup
+
+    read_backup(read_config(), file)
+
+
+@cli.command(name="build-web")
+def build_web() -> None:
+    """Build the browser's files (GraphiQL, the app) where they are stale."""
+    from app.embedded import web_assets
+
+    if web_assets.is_stale():
+        web_assets.build()
+
+
+if __name__ == "__main__":
+    main()
