@@ -1,5 +1,6 @@
 /** How GraphiQL reaches the API: fetch with the session's token, subscriptions over graphql-transport-ws at the same address. */
 import { createGraphiQLFetcher, type Fetcher } from '@graphiql/toolkit';
+import { type DocumentNode, Kind, parse } from 'graphql';
 import { createClient } from 'graphql-ws';
 
 import { API_PATH, clockOffsetOf, type WireSession } from './api';
@@ -14,7 +15,27 @@ export function createFetcher(session: SessionStore): Fetcher {
       return token ? { authorization: `Bearer ${token}` } : {};
     },
   });
-  return createGraphiQLFetcher({ url: API_PATH, fetch: createAuthorisedFetch(session), wsClient });
+  const fetcher = createGraphiQLFetcher({ url: API_PATH, fetch: createAuthorisedFetch(session), wsClient });
+  return (params, options) => {
+    const documentAST = parseOrNull(params.query);
+    if (!documentAST) return fetcher(params, options);
+    // For a moment after a change of tab GraphiQL still holds the former tab's operation name and document.
+    const isKnown = operationNames(documentAST).includes(params.operationName ?? '');
+    const { operationName, ...rest } = params;
+    return fetcher(isKnown ? { ...rest, operationName } : rest, { ...options, documentAST });
+  };
+}
+
+function parseOrNull(query: string): DocumentNode | null {
+  try {
+    return parse(query);
+  } catch {
+    return null; // the server says what is wrong with it
+  }
+}
+
+function operationNames(document: DocumentNode): string[] {
+  return document.definitions.flatMap((found) => (found.kind === Kind.OPERATION_DEFINITION && found.name ? [found.name.value] : []));
 }
 
 function createAuthorisedFetch(session: SessionStore): typeof fetch {

@@ -11,7 +11,7 @@ import { createFetcher } from './fetcher';
 import { labels, locale } from './labels';
 import { SessionBar } from './SessionBar';
 import { SessionStore } from './session';
-import { defaultTabs } from './tabs';
+import { defaultTabs, firstVariables } from './tabs';
 
 const session = new SessionStore(window.sessionStorage);
 const fetcher = createFetcher(session);
@@ -23,7 +23,13 @@ function Page() {
       <SessionBar session={session} current={current} />
       <main aria-label={labels.editors}>
         {/* sessionStorage: a password typed into a query does not stay behind on this machine. */}
-        <GraphiQL fetcher={fetcher} defaultTabs={defaultTabs} storage={window.sessionStorage} defaultEditorToolsVisibility="variables">
+        <GraphiQL
+          fetcher={fetcher}
+          defaultTabs={defaultTabs}
+          initialVariables={firstVariables}
+          storage={window.sessionStorage}
+          defaultEditorToolsVisibility="variables"
+        >
           <GraphiQL.Logo>SalesPad</GraphiQL.Logo>
         </GraphiQL>
       </main>

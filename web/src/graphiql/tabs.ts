@@ -11,8 +11,16 @@ const json = (value: object): string => JSON.stringify(value, null, 2);
 
 const signUp = {
   query: `${say(
-    '1. Create an account (or use the form above). Change the variables below, then press the play button.\nThe page takes the session from the answer: every request after it carries the token.\nNext: the tab "ImportLeads".',
-    '1. Crie uma conta (ou use o formulário acima). Altere as variáveis abaixo e aperte o botão de executar.\nA página pega a sessão da resposta: daí em diante toda requisição leva o token.\nDepois: a aba "ImportLeads".',
+    `1. Create an account here or in the form above:
+change the variables below, then press play.
+The page takes the session from the answer and
+sends its token from then on.
+Next: the tab "ImportLeads".`,
+    `1. Crie uma conta aqui ou no formulário acima:
+altere as variáveis abaixo e aperte play.
+A página pega a sessão da resposta e passa a
+enviar o token dela.
+Depois: a aba "ImportLeads".`,
   )}
 mutation SignUp($input: SignUpInput!) {
   signUp(input: $input) {
@@ -20,7 +28,11 @@ mutation SignUp($input: SignUpInput!) {
       accessToken
       expiresAt
       refreshToken
-      viewer { user { name email } workspace { name } role }
+      viewer {
+        user { name email }
+        workspace { name }
+        role
+      }
     }
     errors { code message path }
   }
@@ -39,12 +51,26 @@ mutation SignUp($input: SignUpInput!) {
 
 const importLeads = {
   query: `${say(
-    '2. Import a batch, as the browser extension does.\nThe answer is immediate; a worker writes the leads. The same idempotencyKey with the same leads is the same import:\ngive each new batch a new key. Next: copy leadImport.id into the tab "ImportProgress".',
-    '2. Importe um lote, como a extensão do navegador faz.\nA resposta é imediata; um worker grava os leads. A mesma idempotencyKey com os mesmos leads é a mesma importação:\ndê uma chave nova a cada lote. Depois: copie leadImport.id para a aba "ImportProgress".',
+    `2. Import a batch, as the browser extension does.
+The answer comes at once; a worker writes the leads.
+The same idempotencyKey with the same leads is the
+same import: give each new batch a new key.
+Next: copy leadImport.id to "ImportProgress".`,
+    `2. Importe um lote, como a extensão do navegador.
+A resposta vem na hora; um worker grava os leads.
+A mesma idempotencyKey com os mesmos leads é a mesma
+importação: dê uma chave nova a cada lote.
+Depois: copie leadImport.id para "ImportProgress".`,
   )}
 mutation ImportLeads($input: ImportLeadsInput!) {
   importLeads(input: $input) {
-    leadImport { id status totalRows processedRows counts { outcome count } }
+    leadImport {
+      id
+      status
+      totalRows
+      processedRows
+      counts { outcome count }
+    }
     errors { code message path }
   }
 }
@@ -56,7 +82,7 @@ mutation ImportLeads($input: ImportLeadsInput!) {
       idempotencyKey: newKey(),
       leads: [
         { name: 'Beatriz Souza', username: 'bia.souza', profileUrl: 'https://www.instagram.com/bia.souza/', headline: 'Arquiteta' },
-        { name: 'Carlos Lima', username: 'carlos.lima', profileUrl: 'https://www.instagram.com/carlos.lima/', company: 'Lima & Filhos', email: 'carlos@example.com' },
+        { name: 'Carlos Lima', username: 'carlos.lima', profileUrl: 'https://www.instagram.com/carlos.lima/', email: 'carlos@example.com' },
         { name: 'Duda Alves', username: 'duda.alves', profileUrl: 'https://www.instagram.com/duda.alves/', phone: '+55 11 91234-5678' },
       ],
     },
@@ -65,8 +91,14 @@ mutation ImportLeads($input: ImportLeadsInput!) {
 
 const importProgress = {
   query: `${say(
-    '3. Watch an import: put its id into the variables below and run.\nIt begins with the state as it is now and ends when the import has ended. Next: the tab "Leads".',
-    '3. Acompanhe uma importação: ponha o id nas variáveis abaixo e execute.\nComeça com o estado atual e termina quando a importação termina. Depois: a aba "Leads".',
+    `3. Watch an import: put its id into the variables
+below and press play. It begins with the state now
+and ends when the import has ended.
+Next: the tab "Leads".`,
+    `3. Acompanhe uma importação: ponha o id nas
+variáveis abaixo e aperte play. Começa com o estado
+atual e termina quando a importação termina.
+Depois: a aba "Leads".`,
   )}
 subscription ImportProgress($id: ID!) {
   importProgress(id: $id) {
@@ -84,13 +116,27 @@ subscription ImportProgress($id: ID!) {
 
 const leads = {
   query: `${say(
-    '4. Read the leads, the newest first. Copy feedCursor into the tab "Feed" to hear of every change after this very list.',
-    '4. Leia os leads, os mais novos primeiro. Copie feedCursor para a aba "Feed" e receba toda mudança posterior a esta lista.',
+    `4. Read the leads, the newest first.
+Next: copy feedCursor to "Feed", to hear of every
+change after this very list.`,
+    `4. Leia os leads, os mais novos primeiro.
+Depois: copie feedCursor para "Feed" e receba toda
+mudança posterior a esta lista.`,
   )}
 query Leads($first: Int! = 20, $after: String) {
   leads(first: $first, after: $after) {
     edges {
-      node { id name email phone company source stage { name } tags { name color } createdAt }
+      node {
+        id
+        name
+        email
+        phone
+        company
+        source
+        stage { name }
+        tags { name color }
+        createdAt
+      }
     }
     pageInfo { hasNextPage endCursor }
     totalCount
@@ -103,8 +149,18 @@ query Leads($first: Int! = 20, $after: String) {
 
 const feed = {
   query: `${say(
-    '5. Everything that changes in the workspace, live. The first item is a HEARTBEAT with the position it starts from.\nSubscribed without "after" it starts now; with an earlier cursor it first replays what came later.\nChange something from another window (the extension, a second GraphiQL) and watch it arrive.',
-    '5. Tudo o que muda no espaço de trabalho, ao vivo. O primeiro item é um HEARTBEAT com a posição em que começa.\nSem "after" começa agora; com um cursor anterior, primeiro repete o que veio depois dele.\nMude algo em outra janela (a extensão, um segundo GraphiQL) e veja chegar.',
+    `5. All that changes in the workspace, live. The first
+item, a HEARTBEAT, has the position it starts from.
+Without "after" it starts now; with an earlier cursor
+it first replays what came later.
+Next: import a batch in a second window (sign in
+there too) and see it arrive here.`,
+    `5. Tudo o que muda no espaço de trabalho, ao vivo.
+O primeiro item, um HEARTBEAT, traz a posição em que
+começa. Sem "after" começa agora; com um cursor
+anterior, primeiro repete o que veio depois dele.
+Depois: importe um lote em outra janela (entre lá
+também) e veja chegar aqui.`,
   )}
 subscription Feed($after: String) {
   feed(after: $after) {
@@ -120,6 +176,9 @@ subscription Feed($after: String) {
 };
 
 export const defaultTabs = [signUp, importLeads, importProgress, leads, feed];
+
+/** GraphiQL takes the first tab's variables from here only; on a later visit it keeps its own. */
+export const firstVariables = sessionStorage.getItem('graphiql:tabState') === null ? signUp.variables : undefined;
 
 /** randomUUID exists only on https and loopback; a key needs to be new, not secret. */
 function newKey(): string {

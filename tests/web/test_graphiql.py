@@ -1,0 +1,184 @@
+"""GraphiQL in a real Chromium against the running API: requests stay on loopback, the console stays silent.
+
+The page is driven as a person would: by labels, roles and the keyboard.
+"""
+
+import asyncio
+import os
+import re
+import secrets
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+
+from app.embedded import web_assets
+
+pytestmark = [pytest.mark.browser, pytest.mark.full]
+
+FLAGS = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+PASSWORD = "a long enough password"
+LEAD_NAMES = ("Beatriz Souza", "Carlos Lima", "Duda Alves")
+
+
+class ApiServer(Protocol):
+    url: str
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        absence = "No Chromium on PATH: GraphiQL was NOT tested (Debian: apt-get install chromium)."
+        if os.environ.get("CI") == "true":
+            pytest.fail(absence)
+        pytest.skip(absence)
+    await asyncio.to_thread(web_assets.build)
+    flags = [*FLAGS, "--no-sandbox"] if os.geteuid() == 0 else FLAGS
+    async with async_playwright() as playwright:
+        yield await playwright.chromium.launch(executable_path=chromium, args=flags)
+
+
+@dataclass
+class Visitor:
+    """One person in one browser window, and what went wrong there."""
+
+    page: Page
+    problems: list[str] = field(default_factory=list)
+
+    def listen(self) -> None:
+        self.page.on("console", self.note_message)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("request", lambda request: self.check_host(request.url))
+        self.page.on("websocket", lambda socket: self.check_host(socket.url))
+
+    def note_message(self, told: ConsoleMessage) -> None:
+        if told.type == "error":
+            self.problems.append(told.text)
+
+    def check_host(self, address: str) -> None:
+        parts = urlsplit(address)
+        if parts.scheme not in {"data", "blob"} and parts.hostname != "127.0.0.1":
+            self.problems.append(f"request to {address}")
+
+    async def create_account(self, email: str) -> None:
+        await self.page.get_by_role("button", name="Create an account").click()
+        await self.page.get_by_label("E-mail").fill(email)
+        await self.page.get_by_label("Password").fill(PASSWORD)
+        await self.page.get_by_label("Your name").fill("Ana")
+        await self.page.get_by_label("Workspace").fill("Acme")
+        await self.page.get_by_role("button", name="Create account").click()
+        await expect(self.page.get_by_role("status")).to_contain_text(f"Signed in as {email} · Acme")
+
+    async def sign_in(self, email: str) -> None:
+        await self.page.get_by_label("E-mail").fill(email)
+        await self.page.get_by_label("Password").fill(PASSWORD)
+        await self.page.keyboard.press("Enter")
+        await expect(self.page.get_by_role("status")).to_contain_text(email)
+
+    async def open_tab(self, name: str) -> None:
+        await self.page.get_by_role("tab", name=re.compile(rf"^{name}\b")).click()
+
+    async def run(self) -> None:
+        await self.page.get_by_role("button", name=re.compile("^Execute query")).click()
+
+    async def write(self, editor: str, text: str) -> None:
+        await self.page.locator(f"section[aria-label='{editor}'] .monaco-editor").first.click()
+        await self.page.keyboard.press("Control+A")
+        await self.page.keyboard.press("Delete")
+        await self.page.keyboard.insert_text(text)
+
+    async def expect_answer(self, text: str | re.Pattern[str]) -> None:
+        await expect(self.page.locator(".result-window")).to_contain_text(text, timeout=15_000)
+
+    async def answer(self) -> str:
+        return (await self.page.locator(".result-window").inner_text()).replace("\xa0", " ")
+
+
+async def visit(browser: Browser, server: ApiServer, language: str = "en-US") -> Visitor:
+    # High, because the editors hold in the page only the lines that can be seen.
+    context = await browser.new_context(locale=language, viewport={"width": 1280, "height": 1600})
+    visitor = Visitor(await context.new_page())
+    visitor.listen()
+    await visitor.page.goto(f"{server.url}/graphql")
+    await expect(visitor.page.get_by_role("tab", name="ImportLeads", exact=True)).to_be_visible(
+        timeout=20_000
+    )
+    return visitor
+
+
+def new_email() -> str:
+    return f"ana-{secrets.token_hex(4)}@example.com"
+
+
+async def test_from_sign_up_to_the_imported_leads(browser: Browser, api_server: ApiServer) -> None:
+    visitor, email = await visit(browser, api_server), new_email()
+    await visitor.create_account(email)
+
+    watcher = await visit(browser, api_server)
+    await watcher.sign_in(email)
+    await watcher.open_tab("Feed")
+    await watcher.run()
+    await watcher.expect_answer("HEARTBEAT")
+
+    await visitor.open_tab("ImportLeads")
+    await visitor.run()
+    await visitor.expect_answer('"errors": []')
+    found = re.search(r'"id": "([^"]+)"', await visitor.answer())
+    assert found is not None
+    await watcher.expect_answer(re.compile("IMPORT_PROGRESSED|LEAD_CREATED"))
+
+    await visitor.open_tab("ImportProgress")
+    await visitor.write("Variables", f'{{"id": "{found[1]}"}}')
+    await visitor.run()
+    await visitor.expect_answer("COMPLETED")
+
+    await visitor.open_tab("Leads")
+    await visitor.run()
+    for name in LEAD_NAMES:
+        await visitor.expect_answer(name)
+    assert visitor.problems == []
+    assert watcher.problems == []
+
+
+async def test_a_session_answered_in_the_editor_is_picked_up(browser: Browser, api_server: ApiServer) -> None:
+    visitor, email = await visit(browser, api_server), new_email()
+    await visitor.open_tab("SignUp")
+    person = f'"email": "{email}", "password": "{PASSWORD}", "name": "Ana", "workspaceName": "Acme"'
+    await visitor.write("Variables", f'{{"input": {{{person}}}}}')
+    await visitor.run()
+    await expect(visitor.page.get_by_role("status")).to_contain_text(email, timeout=15_000)
+
+    await visitor.page.reload()
+    await expect(visitor.page.get_by_role("status")).to_contain_text(f"Signed in as {email}")
+    await expect(visitor.page.get_by_role("tablist").get_by_role("tab")).to_have_count(5)
+    await visitor.open_tab("Leads")
+    await visitor.run()
+    await visitor.expect_answer('"edges"')
+
+    await visitor.page.get_by_role("button", name="Sign out").click()
+    await expect(visitor.page.get_by_role("status")).to_contain_text("Not signed in")
+    await expect(visitor.page.get_by_label("E-mail")).to_be_focused()
+    assert visitor.problems == []
+
+
+async def test_refusals_are_told_in_the_form(browser: Browser, api_server: ApiServer) -> None:
+    visitor = await visit(browser, api_server, "pt-BR")
+    await visitor.page.get_by_role("button", name="Criar uma conta").click()
+    await visitor.page.get_by_label("E-mail").fill(new_email())
+    await visitor.page.get_by_label("Senha").fill("curta")
+    await visitor.page.get_by_label("Seu nome").fill("Ana")
+    await visitor.page.get_by_label("Espaço de trabalho").fill("Acme")
+    await visitor.page.get_by_role("button", name="Criar conta").click()
+    await expect(visitor.page.locator(".session-problem")).not_to_be_empty()
+    await expect(visitor.page.get_by_role("status")).to_contain_text("Sem sessão")
+    assert visitor.problems == []
