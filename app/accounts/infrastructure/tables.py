@@ -1,4 +1,4 @@
-"""Tables of accounts. None but member has a workspace in its key: people and sessions come before the tenant."""
+"""Tables of accounts. Only member has a workspace in its key: people and sessions come before the tenant."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -72,7 +72,9 @@ member = Table(
 
 
 class SessionColumns(TypedColumns):
-    """One row is a whole family of refresh tokens: `family_hash` finds it by any of them, `token_hash` is the live one."""
+    """One row is a whole family of refresh tokens: any of them has `family_hash`, the live one
+    `token_hash`.
+    """
 
     id: Named[UUID] = SqlColumn(Uuid, primary_key=True, server_default=text("uuidv7()"))
     user_id: Named[UUID] = SqlColumn(Uuid)
@@ -123,7 +125,9 @@ revocation = Table(
 
 
 class LoginAttemptColumns(TypedColumns):
-    """The recent attempts under one key (a hash of an e-mail address or an IP prefix): a row lock makes counting exact."""
+    """Recent attempts under one key (a hash of an e-mail or of an IP prefix): its row lock makes counting
+    exact.
+    """
 
     key: Named[bytes] = SqlColumn(LargeBinary, primary_key=True)
     attempts: Named[Sequence[datetime]] = SqlColumn(ARRAY(DateTime(timezone=True)))

@@ -1,0 +1,114 @@
+"""Signing in and out, and refreshing. Each step is a transaction of its own: none is open while a password is
+hashed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from app.accounts.domain import attempt
+from app.accounts.domain.ports import AccountStore, OpenStore, PasswordHasher, RevocationBoard, TokenIssuer
+from app.accounts.domain.session import Caller, OpenedSession, RefreshToken
+from app.accounts.domain.user import Credentials, Membership, clean_email
+from app.common.domain import ClientKind, Conflict, Invalid, NotFound, Throttled, Unauthenticated
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionUseCases:
+    open_store: OpenStore
+    passwords: PasswordHasher
+    tokens: TokenIssuer
+    revocations: RevocationBoard
+    refresh_grace: timedelta
+    now: Callable[[], datetime] = utc_now
+
+    async def sign_in(
+        self, email: str, password: str, *, workspace_id: UUID | None, client: ClientKind, caller: Caller
+    ) -> OpenedSession:
+        """Without a workspace: into the one used or joined last. Raises Throttled, Unauthenticated,
+        NotFound.
+        """
+        credentials = await self._count_and_find(email, caller)
+        password_hash = credentials.password_hash if credentials else None
+        if not await self.passwords.verify(password, password_hash) or credentials is None:
+            raise Unauthenticated("E-mail or password is wrong. Check both and try again.")
+        async with self.open_store() as store:
+            member = await store.find_membership(credentials.user_id, workspace_id)
+            if member is None:
+                raise NotFound(
+                    "You are not a member of such a workspace: ask its owner.", path=("workspaceId",)
+                )
+            await store.forget_attempts(attempt.email_key(email))
+            return await self.open_session(store, member, client, caller)
+
+    async def _count_and_find(self, email: str, caller: Caller) -> Credentials | None:
+        windows = attempt.windows_by_key(email, caller)
+        async with self.open_store() as store:
+            attempts = await store.lock_attempts(windows, now=self.now())
+            now = self.now()  # after the wait for the lock
+            waits = [attempt.next_allowed(attempts[key], windows[key], now) for key in windows]
+            if retry_at := max((wait for wait in waits if wait), default=None):
+                raise Throttled(
+                    "Too many attempts to sign in: wait a little, then try again.", retry_at=retry_at
+                )
+            await store.save_attempts(attempt.counted(attempts, windows, now))
+            try:
+                return await store.find_credentials(clean_email(email))
+            except Invalid:
+                return None
+
+    async def open_session(
+        self, store: AccountStore, member: Membership, client: ClientKind, caller: Caller
+    ) -> OpenedSession:
+        """A new session in the caller's transaction."""
+        token = RefreshToken.mint()
+        live = await store.add_session(member, client, token, caller, now=self.now())
+        return OpenedSession(live, self.tokens.issue(live), token)
+
+    async def refresh_session(self, refresh_token: str, caller: Caller) -> OpenedSession:
+        """Trades a refresh token for fresh ones; one that was used already ends its session, unless it is a
+        second tab's. Raises Conflict, Unauthenticated.
+        """
+        used = RefreshToken.parse(refresh_token)
+        if used is None:
+            raise session_is_over()
+        fresh = used.next()
+        async with self.open_store() as store:
+            live = await store.rotate(used, fresh, caller, now=self.now())
+            revoked = None if live else await self._refuse(store, used, caller)
+        if live is None:
+            if revoked:
+                self.revocations.revoke_session(revoked)
+            raise session_is_over()
+        return OpenedSession(live, self.tokens.issue(live), fresh)
+
+    async def _refuse(self, store: AccountStore, used: RefreshToken, caller: Caller) -> UUID | None:
+        """The session that was revoked over a used token. Raises Conflict for a second tab's."""
+        now = self.now()
+        session = await store.find_session(used, now=now)
+        if session is None or session.is_over:
+            return None
+        if session.is_second_tab(used, caller, now, self.refresh_grace):
+            raise Conflict(
+                "Another tab has just refreshed this session: use the token it got.", path=("refreshToken",)
+            )
+        return await store.revoke_family(used)
+
+    async def sign_out(self, refresh_token: str) -> None:
+        """Ends the session of the token, used or not. Done already or unknown: nothing happens."""
+        token = RefreshToken.parse(refresh_token)
+        if token is None:
+            return
+        async with self.open_store() as store:
+            session_id = await store.revoke_family(token)
+        if session_id:
+            self.revocations.revoke_session(session_id)
+
+
+def session_is_over() -> Unauthenticated:
+    return Unauthenticated("This session is over. Sign in again.", path=("refreshToken",))

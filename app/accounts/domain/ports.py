@@ -1,0 +1,69 @@
+"""What the use cases of accounts need from outside."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from app.accounts.domain.session import AccessToken, Caller, LiveSession, RefreshToken, StoredSession
+from app.accounts.domain.user import Credentials, Membership, NewAccount
+from app.common.domain import ClientKind
+
+
+class AccountStore(Protocol):
+    """People, workspaces and sessions, in one transaction over all workspaces."""
+
+    async def add_account(self, account: NewAccount) -> Membership | None:
+        """User, workspace, its owner and its feed. None when the address is taken."""
+
+    async def find_credentials(self, email: str) -> Credentials | None: ...
+
+    async def find_membership(self, user_id: UUID, workspace_id: UUID | None) -> Membership | None:
+        """In that workspace, else in the one used or joined last."""
+
+    async def add_session(
+        self, member: Membership, client: ClientKind, token: RefreshToken, caller: Caller, *, now: datetime
+    ) -> LiveSession: ...
+
+    async def rotate(
+        self, used: RefreshToken, fresh: RefreshToken, caller: Caller, *, now: datetime
+    ) -> LiveSession | None:
+        """Swaps the live token for the fresh one. None when `used` is not live or its owner is no member any
+        more.
+        """
+
+    async def find_session(self, token: RefreshToken, *, now: datetime) -> StoredSession | None:
+        """The session of the token's family, whichever of its tokens it is."""
+
+    async def revoke_family(self, token: RefreshToken) -> UUID | None:
+        """Ends the session, for its access tokens too. None when there is none to end."""
+
+    async def lock_attempts(self, keys: Iterable[bytes], *, now: datetime) -> dict[bytes, Sequence[datetime]]:
+        """The attempts under these keys; nobody else reads them until this transaction ends."""
+
+    async def save_attempts(self, attempts: Mapping[bytes, Sequence[datetime]]) -> None: ...
+
+    async def forget_attempts(self, key: bytes) -> None: ...
+
+
+OpenStore = Callable[[], AbstractAsyncContextManager[AccountStore]]
+
+
+class PasswordHasher(Protocol):
+    async def hash(self, password: str) -> str:
+        """Raises Throttled when too many wait."""
+
+    async def verify(self, password: str, password_hash: str | None) -> bool:
+        """As much work for None (nobody has that address) as for a hash. Raises Throttled when too many
+        wait.
+        """
+
+
+class TokenIssuer(Protocol):
+    def issue(self, session: LiveSession) -> AccessToken: ...
+
+
+class RevocationBoard(Protocol):
+    def revoke_session(self, session_id: UUID) -> None:
+        """In this process at once; the others read the row."""

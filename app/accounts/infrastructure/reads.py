@@ -1,0 +1,38 @@
+"""What screens read of accounts."""
+
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import Text, bindparam, cast, select
+
+from app.accounts.infrastructure.tables import app_user, member, workspace
+from app.common.database import Statement
+from app.common.work import Doors
+
+MEMBERSHIPS = Statement(
+    select(
+        cast(app_user.c.id, Text).label("user_id"),
+        app_user.c.name.label("user_name"),
+        app_user.c.email,
+        app_user.c.locale.label("user_locale"),
+        cast(workspace.c.id, Text).label("workspace_id"),
+        workspace.c.name.label("workspace_name"),
+        workspace.c.locale,
+        workspace.c.time_zone,
+        workspace.c.phone_region,
+        member.c.role,
+    )
+    .join_from(member, app_user, member.c.user_id == app_user.c.id)
+    .join(workspace, member.c.workspace_id == workspace.c.id)
+    .where(member.c.user_id == bindparam("user_id"))
+    .order_by(workspace.c.name, workspace.c.id)
+    .limit(1000)
+)
+
+
+async def read_memberships(doors: Doors, user_id: UUID) -> list[asyncpg.Record]:
+    """Somebody's workspaces, themselves in each row. By the system door: a tenant's own shows only its
+    workspace.
+    """
+    async with doors.open_system() as system:
+        return await system.fetch(MEMBERSHIPS, user_id=user_id)

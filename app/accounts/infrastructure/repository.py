@@ -1,0 +1,180 @@
+"""The port `AccountStore` in Core, on the system door: what it touches comes before any tenant."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from app.accounts.domain.session import Caller, LiveSession, RefreshToken, StoredSession
+from app.accounts.domain.user import REGIONS, Credentials, Membership, NewAccount
+from app.accounts.infrastructure.tables import app_user, login_attempt, member, revocation, session, workspace
+from app.common.domain import ClientKind, Role
+from app.common.feed.append import feed_head
+from app.common.work import Work
+
+
+class AccountRepository:
+    def __init__(self, work: Work, *, refresh_ttl: timedelta, session_ttl: timedelta) -> None:
+        self._work = work
+        self._refresh_ttl, self._session_ttl = refresh_ttl, session_ttl
+
+    async def add_account(self, account: NewAccount) -> Membership | None:
+        user = upsert(app_user).values(
+            name=account.name, email=account.email, password_hash=account.password_hash, locale=account.locale
+        )
+        made = await self._work.execute(user.on_conflict_do_nothing().returning(app_user.c.id))
+        user_id: UUID | None = made.scalar()
+        if user_id is None:
+            return None
+        time_zone, phone_region = REGIONS[account.locale]
+        founded = await self._work.execute(
+            insert(workspace)
+            .values(
+                name=account.workspace_name,
+                locale=account.locale,
+                time_zone=time_zone,
+                phone_region=phone_region,
+            )
+            .returning(workspace.c.id)
+        )
+        owner = Membership(user_id, founded.scalar_one(), Role.OWNER)
+        await self._work.execute(
+            insert(member).values(workspace_id=owner.workspace_id, user_id=user_id, role=owner.role)
+        )
+        await self._work.execute(insert(feed_head).values(workspace_id=owner.workspace_id))
+        return owner
+
+    async def find_credentials(self, email: str) -> Credentials | None:
+        found = await self._work.execute(
+            select(app_user.c.id, app_user.c.password_hash).where(app_user.c.email == email)
+        )
+        row = found.one_or_none()
+        return Credentials(row.id, row.password_hash) if row else None
+
+    async def find_membership(self, user_id: UUID, workspace_id: UUID | None) -> Membership | None:
+        used_at = (
+            select(func.max(session.c.last_used_at))
+            .where(session.c.user_id == member.c.user_id, session.c.workspace_id == member.c.workspace_id)
+            .scalar_subquery()
+        )
+        found = await self._work.execute(
+            select(member.c.workspace_id, member.c.role)
+            .where(
+                member.c.user_id == user_id,
+                member.c.workspace_id == (workspace_id or member.c.workspace_id),
+            )
+            .order_by(func.greatest(used_at, member.c.joined_at).desc())
+            .limit(1)
+        )
+        row = found.one_or_none()
+        return Membership(user_id, row.workspace_id, Role(row.role)) if row else None
+
+    async def add_session(
+        self, member: Membership, client: ClientKind, token: RefreshToken, caller: Caller, *, now: datetime
+    ) -> LiveSession:
+        added = await self._work.execute(
+            insert(session)
+            .values(
+                user_id=member.user_id,
+                workspace_id=member.workspace_id,
+                client=client,
+                family_hash=token.family_hash,
+                token_hash=token.token_hash,
+                expires_at=now + min(self._refresh_ttl, self._session_ttl),
+                user_agent=caller.user_agent,
+                ip_prefix=caller.ip_prefix,
+                created_at=now,
+                last_used_at=now,
+            )
+            .returning(session.c.id)
+        )
+        return LiveSession(added.scalar_one(), member, client)
+
+    async def rotate(
+        self, used: RefreshToken, fresh: RefreshToken, caller: Caller, *, now: datetime
+    ) -> LiveSession | None:
+        rotated = await self._work.execute(
+            update(session)
+            .where(
+                session.c.family_hash == used.family_hash,
+                session.c.token_hash == used.token_hash,
+                session.c.revoked_at.is_(None),
+                session.c.expires_at > now,
+                session.c.user_id == member.c.user_id,
+                session.c.workspace_id == member.c.workspace_id,
+            )
+            .values(
+                token_hash=fresh.token_hash,
+                prev_hash=used.token_hash,
+                rotated_at=now,
+                expires_at=func.least(now + self._refresh_ttl, session.c.created_at + self._session_ttl),
+                user_agent=caller.user_agent,
+                ip_prefix=caller.ip_prefix,
+                last_used_at=now,
+            )
+            .returning(
+                session.c.id, session.c.user_id, session.c.workspace_id, session.c.client, member.c.role
+            )
+        )
+        row = rotated.one_or_none()
+        if row is None:
+            return None
+        owner = Membership(row.user_id, row.workspace_id, Role(row.role))
+        return LiveSession(row.id, owner, ClientKind(row.client))
+
+    async def find_session(self, token: RefreshToken, *, now: datetime) -> StoredSession | None:
+        is_over = or_(session.c.revoked_at.is_not(None), session.c.expires_at <= now)
+        found = await self._work.execute(
+            select(
+                session.c.id,
+                session.c.prev_hash,
+                session.c.rotated_at,
+                session.c.user_agent,
+                is_over.label("is_over"),
+            ).where(session.c.family_hash == token.family_hash)
+        )
+        row = found.one_or_none()
+        if row is None:
+            return None
+        return StoredSession(row.id, row.prev_hash, row.rotated_at, row.user_agent, row.is_over)
+
+    async def revoke_family(self, token: RefreshToken) -> UUID | None:
+        ended = await self._work.execute(
+            update(session)
+            .where(session.c.family_hash == token.family_hash, session.c.revoked_at.is_(None))
+            .values(revoked_at=func.now())
+            .returning(session.c.id, session.c.user_id, session.c.workspace_id)
+        )
+        row = ended.one_or_none()
+        if row is None:
+            return None
+        await self._work.execute(
+            insert(revocation).values(
+                kind="SESSION", session_id=row.id, user_id=row.user_id, workspace_id=row.workspace_id
+            )
+        )
+        session_id: UUID = row.id
+        return session_id
+
+    async def lock_attempts(self, keys: Iterable[bytes], *, now: datetime) -> dict[bytes, Sequence[datetime]]:
+        rows = [
+            {"key": key, "attempts": [], "last_at": now} for key in sorted(keys)
+        ]  # one order: no deadlock
+        locked = await self._work.execute(
+            upsert(login_attempt)
+            .values(rows)
+            .on_conflict_do_update(index_elements=[login_attempt.c.key], set_={"last_at": now})
+            .returning(login_attempt.c.key, login_attempt.c.attempts)
+        )
+        return {row.key: row.attempts for row in locked}
+
+    async def save_attempts(self, attempts: Mapping[bytes, Sequence[datetime]]) -> None:
+        for key, at in attempts.items():
+            await self._work.execute(
+                update(login_attempt).where(login_attempt.c.key == key).values(attempts=list(at))
+            )
+
+    async def forget_attempts(self, key: bytes) -> None:
+        await self._work.execute(delete(login_attempt).where(login_attempt.c.key == key))

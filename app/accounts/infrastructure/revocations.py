@@ -1,0 +1,133 @@
+"""Which access tokens are void before they expire: in each process's memory, read from `revocation` by a
+poll.
+
+A row outlives every access token it speaks of. What this process revokes holds at once, what another one
+revokes, within the poll; sockets wait on `until_revoked`. The same poll now and then throws away what is of
+no use any more.
+"""
+
+import asyncio
+import time
+from contextlib import suppress
+from datetime import timedelta
+from typing import TypeAlias
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import Interval, bindparam, delete, func, select
+
+from app.accounts.domain.attempt import KEPT as ATTEMPTS_KEPT
+from app.accounts.infrastructure.tables import login_attempt, revocation, session
+from app.common import telemetry
+from app.common.database import Statement
+from app.common.domain import Actor
+from app.common.work import Doors, Unavailable
+from app.settings import Settings
+
+KEPT_S = 15 * 60
+BEYOND_TOKEN_S = 5 * 60
+CLEANED_EVERY_S = 5 * 60
+
+Subject: TypeAlias = UUID | tuple[UUID, UUID]
+"""A session, a user, or a user in a workspace: whose tokens are void."""
+
+oldest = func.now() - bindparam("kept", type_=Interval)
+RECENT = Statement(
+    select(
+        revocation.c.kind,
+        revocation.c.session_id,
+        revocation.c.user_id,
+        revocation.c.workspace_id,
+        revocation.c.at,
+    ).where(revocation.c.at > oldest)
+)
+DELETE_REVOCATIONS = Statement(delete(revocation).where(revocation.c.at < oldest))
+DELETE_ATTEMPTS = Statement(delete(login_attempt).where(login_attempt.c.last_at < oldest))
+DELETE_SESSIONS = Statement(delete(session).where(session.c.expires_at < oldest))
+
+
+class RevocationService:
+    def __init__(self, settings: Settings, doors: Doors) -> None:
+        self._doors = doors
+        self._poll_s = settings.poll_s
+        self._token_ttl_s = settings.access_token_ttl_s
+        self._kept_s = max(KEPT_S, settings.access_token_ttl_s + BEYOND_TOKEN_S)
+        self._revoked_at: dict[Subject, float] = {}
+        self._news = asyncio.Event()
+        self._poller: asyncio.Task[None] | None = None
+        self._clean_at = time.monotonic() + CLEANED_EVERY_S
+
+    async def start(self) -> None:
+        """Knows all that is revoked when it returns. Raises Unavailable."""
+        await self.refresh()
+        self._poller = asyncio.create_task(self._poll(), name="revocation poll")
+
+    async def stop(self) -> None:
+        if self._poller is not None:
+            self._poller.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._poller
+
+    def is_revoked(self, actor: Actor) -> bool:
+        """A user or member revoked (a role changed, say) may come back with a token issued after that."""
+        if not self._revoked_at:
+            return False
+        issued_at = actor.expires_at - self._token_ttl_s
+        return (
+            actor.session_id in self._revoked_at
+            or self._revoked_at.get((actor.user_id, actor.workspace_id), 0) >= issued_at
+            or self._revoked_at.get(actor.user_id, 0) >= issued_at
+        )
+
+    async def until_revoked(self, actor: Actor) -> None:
+        """Returns as soon as this process knows that the actor's token is void."""
+        while True:
+            news = self._news  # taken before the look, so nothing falls between look and wait
+            if self.is_revoked(actor):
+                return
+            await news.wait()
+
+    def revoke_session(self, session_id: UUID) -> None:
+        self._learn({session_id: time.time()})
+
+    async def refresh(self) -> None:
+        """Reads what any process revoked. Raises Unavailable."""
+        async with self._doors.open_system() as system:
+            rows = await system.fetch(RECENT, kept=timedelta(seconds=self._kept_s))
+        self._learn({_subject(row): row["at"].timestamp() for row in rows})
+        forgotten_before = time.time() - self._kept_s
+        self._revoked_at = {who: at for who, at in self._revoked_at.items() if at > forgotten_before}
+
+    def _learn(self, revoked_at: dict[Subject, float]) -> None:
+        is_news = any(at > self._revoked_at.get(who, 0) for who, at in revoked_at.items())
+        for who, at in revoked_at.items():
+            self._revoked_at[who] = max(at, self._revoked_at.get(who, 0))
+        if is_news:
+            self._news.set()
+            self._news = asyncio.Event()
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(self._poll_s)
+            try:
+                await self.refresh()
+                if time.monotonic() >= self._clean_at:
+                    self._clean_at = time.monotonic() + CLEANED_EVERY_S
+                    await self.clean()
+            except Unavailable as error:
+                telemetry.log.warning("revocation poll failed", reason=str(error))
+
+    async def clean(self) -> None:
+        """Old revocations, attempts that count no more, sessions past their end. Any process may do it."""
+        async with self._doors.open_system() as system:
+            await system.fetch(DELETE_REVOCATIONS, kept=timedelta(seconds=self._kept_s))
+            await system.fetch(DELETE_ATTEMPTS, kept=ATTEMPTS_KEPT)
+            await system.fetch(DELETE_SESSIONS, kept=timedelta(0))
+
+
+def _subject(row: asyncpg.Record) -> Subject:
+    if row["kind"] == "SESSION":
+        session_id: UUID = row["session_id"]
+        return session_id
+    user_id: UUID = row["user_id"]
+    return (user_id, row["workspace_id"]) if row["kind"] == "MEMBER" else user_id

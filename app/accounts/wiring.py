@@ -1,0 +1,76 @@
+"""The door of accounts: its long-lived services, and its use cases in another module's transaction."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from app.accounts.application.accounts import AccountUseCases
+from app.accounts.application.sessions import SessionUseCases
+from app.accounts.domain.ports import AccountStore
+from app.accounts.infrastructure.passwords import PasswordService
+from app.accounts.infrastructure.repository import AccountRepository
+from app.accounts.infrastructure.revocations import RevocationService
+from app.accounts.infrastructure.tokens import TokenService
+from app.common.domain import Actor, Unauthenticated
+from app.common.work import Doors, Work
+from app.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountsServices:
+    """One per process; `Context.services["accounts"]`."""
+
+    settings: Settings
+    tokens: TokenService
+    passwords: PasswordService
+    revocations: RevocationService
+    sessions: SessionUseCases
+
+    async def start(self) -> None:
+        await self.revocations.start()
+
+    async def stop(self) -> None:
+        await self.revocations.stop()
+        self.passwords.stop()
+
+    def authenticate(self, token: str) -> Actor:
+        """Who bears this access token. Raises Unauthenticated: bad, expired or revoked."""
+        actor = self.tokens.verify(token)
+        if self.revocations.is_revoked(actor):
+            raise Unauthenticated("This session is over. Sign in again.")
+        return actor
+
+
+def accounts_services(settings: Settings, doors: Doors) -> AccountsServices:
+    tokens, passwords = TokenService(settings), PasswordService(settings)
+    revocations = RevocationService(settings, doors)
+
+    @asynccontextmanager
+    async def open_store() -> AsyncIterator[AccountStore]:
+        async with doors.open_system() as work:
+            yield account_store(work, settings)
+
+    sessions = SessionUseCases(
+        open_store=open_store,
+        passwords=passwords,
+        tokens=tokens,
+        revocations=revocations,
+        refresh_grace=timedelta(seconds=settings.refresh_grace_s),
+    )
+    return AccountsServices(
+        settings=settings, tokens=tokens, passwords=passwords, revocations=revocations, sessions=sessions
+    )
+
+
+def account_store(work: Work, settings: Settings) -> AccountStore:
+    """People, workspaces and sessions in a transaction of the system door."""
+    return AccountRepository(
+        work,
+        refresh_ttl=timedelta(seconds=settings.refresh_token_ttl_s),
+        session_ttl=timedelta(seconds=settings.session_ttl_s),
+    )
+
+
+def account_use_cases(work: Work, settings: Settings) -> AccountUseCases:
+    return AccountUseCases(account_store(work, settings))
