@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     lease_s: float = Field(
         60, gt=0, description="Time a worker holds a due row before another may take it, seconds"
     )
+    import_lease_s: float = Field(
+        15, gt=0, description="As lease_s, for an import: renewed by every chunk, so it can be shorter, seconds"
+    )
     import_chunk_rows: int = Field(500, ge=1, description="Rows an import writes per transaction")
     feed_ring_size: int = Field(1000, ge=1, description="Feed events a process keeps per live workspace")
     feed_resume_days: float = Field(7, gt=0, description="How far back a subscriber may resume, days")

@@ -53,7 +53,7 @@ class JsonObject(TypeDecorator[Mapping[str, object]]):
         return value
 
     def process_result_value(self, value: Any, dialect: object) -> Mapping[str, object] | None:
-        return orjson.loads(value.contents) if isinstance(value, orjson.Fragment) else value
+        return orjson.loads(orjson.dumps(value)) if isinstance(value, orjson.Fragment) else value
 
 
 class ThingColumns(TypedColumns):

@@ -149,6 +149,12 @@ class Announcer(Protocol):
     def announce(self, event: Event) -> None: ...
 
 
+class Waker(Protocol):
+    """Doorbells as a use case sees them: rung after the commit, lost without harm."""
+
+    def wake(self, kind: str, key: UUID) -> None: ...
+
+
 class Once(Protocol):
     """Idempotency as a use case sees it (`common/idempotency.py`)."""
 

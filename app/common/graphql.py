@@ -49,9 +49,9 @@ def unauthenticated(message: str = "Sign in first: send a bearer token.") -> Cli
 
 # ── context ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 class BatchFunction(Protocol):
-    """Loads something for many ids at once: the answers stand in the order of the ids."""
+    """Loads something for many keys at once: the answers stand in the order of the keys."""
 
-    def __call__(self, context: "Context", ids: list[UUID]) -> Awaitable[Sequence[Any]]: ...
+    def __call__(self, context: "Context", keys: list[Any], /) -> Awaitable[Sequence[Any]]: ...
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Context:
     origin: str | None = None
     response: Any = None
     connection_params: dict[str, Any] = field(default_factory=dict)
-    _loaders: dict[str, DataLoader[UUID, Any]] = field(default_factory=dict)
+    _loaders: dict[str, DataLoader[Any, Any]] = field(default_factory=dict)
 
     @property
     def signed_in(self) -> Actor:
@@ -81,7 +81,7 @@ class Context:
             raise unauthenticated()
         return self.actor
 
-    def loader(self, name: str) -> DataLoader[UUID, Any]:
+    def loader(self, name: str) -> DataLoader[Any, Any]:
         if name not in self._loaders:
             batch = functools.partial(self.batches[name], self)
             self._loaders[name] = DataLoader(load_fn=batch, cache=False)

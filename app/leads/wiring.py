@@ -7,13 +7,7 @@ from uuid_utils.compat import uuid7
 from app.common.work import Work
 from app.leads.application.leads import LeadUseCases
 from app.leads.application.stages import StageUseCases
-from app.leads.infrastructure.bulk import (
-    ImportPolicy,
-    LostTheRace,
-    StagedLead,
-    WrittenLead,
-    upsert_leads,
-)
+from app.leads.infrastructure.bulk import LostTheRace, upsert_leads
 from app.leads.infrastructure.reads import (
     LeadConditions,
     count_leads,
@@ -33,12 +27,9 @@ def stage_use_cases(work: Work) -> StageUseCases:
 
 
 __all__ = [
-    "ImportPolicy",
     "LeadConditions",
     "LeadRepository",
     "LostTheRace",
-    "StagedLead",
-    "WrittenLead",
     "count_leads",
     "lead_use_cases",
     "leads_by_id",

@@ -6,9 +6,7 @@ order of their key, so two imports of the same people wait for each other and ne
 same statement, so neither can exist without the other (delivery.md 0.10).
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import orjson
@@ -16,7 +14,7 @@ from sqlalchemy import text
 
 from app.common.database import Statement
 from app.common.work import Work
-from app.leads.domain.identity import Identity
+from app.leads.domain.staged import ImportPolicy, LeadDefaults, StagedLead, WrittenLead
 
 MATCH_ATTEMPTS = 5
 
@@ -192,40 +190,6 @@ OUTCOMES = Statement(
 )
 
 
-class ImportPolicy(StrEnum):
-    """What an import does with people the workspace knows, and with those it does not."""
-
-    CREATE_ONLY = "CREATE_ONLY"
-    UPDATE_ONLY = "UPDATE_ONLY"
-    UPSERT = "UPSERT"
-    FILL_EMPTY = "FILL_EMPTY"
-
-
-@dataclass(frozen=True, slots=True)
-class StagedLead:
-    """One row to write, clean and normalised. `name` None: only the fallback is known, which never overwrites."""
-
-    n: int
-    name: str | None
-    fallback_name: str
-    company: str | None
-    title: str | None
-    avatar_url: str | None
-    metadata: Mapping[str, object] | None
-    identities: Sequence[Identity]
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenLead:
-    """What became of a row: CREATED, UPDATED, UNCHANGED, DUPLICATE_IN_FILE or SKIPPED_EXISTING."""
-
-    n: int
-    lead_id: UUID | None
-    outcome: str
-    identity_taken: bool
-    """One of its identities belongs to another lead and was left there."""
-
-
 class LostTheRace(Exception):
     """Another transaction took an identity between match and write: match again."""
 
@@ -235,12 +199,8 @@ async def upsert_leads(
     workspace_id: UUID,
     staged: Sequence[StagedLead],
     policy: ImportPolicy,
+    defaults: LeadDefaults,
     *,
-    stage_id: UUID,
-    owner_id: UUID | None,
-    tag_ids: Sequence[UUID],
-    source: str,
-    created_by: UUID | None,
     settle: Callable[[], Awaitable[object]],
 ) -> list[WrittenLead]:
     """Writes leads whose identities do not repeat among them; the caller announces what was written.
@@ -258,21 +218,20 @@ async def upsert_leads(
                     WRITE,
                     workspace_id=workspace_id,
                     policy=policy,
-                    stage_id=stage_id,
-                    owner_id=owner_id,
-                    source=source,
-                    created_by=created_by,
+                    stage_id=defaults.stage_id,
+                    owner_id=defaults.owner_id,
+                    source=defaults.source,
+                    created_by=defaults.created_by,
                 )
                 taken = await _identities_elsewhere(work, workspace_id)
             break
         except LostTheRace:
             if attempt == MATCH_ATTEMPTS - 1:
                 raise
-    await work.fetch(
-        UPDATE_KNOWN, workspace_id=workspace_id, fill=policy is ImportPolicy.FILL_EMPTY, owner_id=owner_id
-    )
-    if tag_ids:
-        await work.fetch(ADD_TAGS, workspace_id=workspace_id, tag_ids=list(tag_ids))
+    fill = policy is ImportPolicy.FILL_EMPTY
+    await work.fetch(UPDATE_KNOWN, workspace_id=workspace_id, fill=fill, owner_id=defaults.owner_id)
+    if defaults.tag_ids:
+        await work.fetch(ADD_TAGS, workspace_id=workspace_id, tag_ids=list(defaults.tag_ids))
     return [
         WrittenLead(
             row["n"],

@@ -1,0 +1,1 @@
+"""The use cases of imports: accept a batch, run a chunk."""

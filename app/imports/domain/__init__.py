@@ -1,0 +1,1 @@
+"""What an import is: its states, its rows, what a row may hold."""

@@ -1,0 +1,185 @@
+"""An import and its rows: states, outcomes, limits, and the counting that must add up."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+from uuid import UUID
+
+from app.common.domain import Event, Invalid, text_problem
+from app.leads.domain.identity import NotAnIdentity, web_address
+from app.leads.domain.lead import LeadSource
+from app.leads.domain.staged import ImportPolicy
+
+MAX_LEADS = 1000
+IMPORTING = frozenset({LeadSource.INSTAGRAM, LeadSource.FACEBOOK, LeadSource.LINKEDIN, LeadSource.API})
+DUE = "import_job"
+
+
+class ImportStatus(StrEnum):
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    COMPLETED_WITH_ERRORS = "COMPLETED_WITH_ERRORS"
+    FAILED = "FAILED"
+
+    @property
+    def has_ended(self) -> bool:
+        return self not in (ImportStatus.QUEUED, ImportStatus.RUNNING)
+
+
+class RowOutcome(StrEnum):
+    CREATED = "CREATED"
+    UPDATED = "UPDATED"
+    UNCHANGED = "UNCHANGED"
+    DUPLICATE_IN_FILE = "DUPLICATE_IN_FILE"
+    SKIPPED_EXISTING = "SKIPPED_EXISTING"
+    REJECTED = "REJECTED"
+
+
+class RowCode(StrEnum):
+    """Why a row was rejected, or (IDENTITY_TAKEN) what was left undone in one that landed."""
+
+    INVALID_TEXT = "INVALID_TEXT"
+    TOO_LONG = "TOO_LONG"
+    INVALID_URL = "INVALID_URL"
+    INVALID_PROFILE = "INVALID_PROFILE"
+    INVALID_EMAIL = "INVALID_EMAIL"
+    INVALID_PHONE = "INVALID_PHONE"
+    NO_IDENTITY = "NO_IDENTITY"
+    IDENTITY_TAKEN = "IDENTITY_TAKEN"
+
+
+ROW_MESSAGES = {
+    RowCode.INVALID_TEXT: "Remove the broken or NUL character.",
+    RowCode.TOO_LONG: "This is too long: names take 200 characters, addresses 2,000.",
+    RowCode.INVALID_URL: "Give an address that begins with https://.",
+    RowCode.INVALID_PROFILE: "Give the address of a profile on the platform of this import.",
+    RowCode.INVALID_EMAIL: "Give an e-mail address, such as ana@example.com.",
+    RowCode.INVALID_PHONE: "Give a valid phone number, with +country code or of the workspace's region.",
+    RowCode.NO_IDENTITY: "Give a profile of a known network, an e-mail address or a phone number.",
+    RowCode.IDENTITY_TAKEN: "Imported; but an address, number or profile of this row belongs to another lead and stayed there.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RowProblem:
+    code: RowCode
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowResult:
+    """The one outcome of a row."""
+
+    row: int
+    outcome: RowOutcome
+    lead_id: UUID | None = None
+    problem: RowProblem | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportProgressed(Event):
+    """`after` has `status` and `processed`."""
+
+    name: ClassVar[str] = "import.progressed"
+
+
+def progressed(import_id: UUID, status: ImportStatus, processed: int) -> ImportProgressed:
+    return ImportProgressed(entity_ids=[import_id], after={"status": status.value, "processed": processed})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportRequest:
+    """A batch as the extension sends it, checked as a whole. Its rows are judged one by one when it runs."""
+
+    source: LeadSource
+    page_url: str | None
+    policy: ImportPolicy
+    owner_id: UUID | None
+    tag_ids: Sequence[UUID]
+    rows: Sequence[Mapping[str, object]]
+    unstorable: Mapping[int, RowProblem]
+    """Rows (from 1) with characters PostgreSQL cannot hold: they are in `rows` without them, and rejected."""
+
+    @property
+    def fingerprint(self) -> object:
+        """What must be equal for two calls to be the same request."""
+        return [self.source, self.page_url, self.policy, self.owner_id, list(self.tag_ids), list(self.rows)]
+
+
+def import_request(
+    *,
+    source: LeadSource,
+    page_url: str | None,
+    policy: ImportPolicy,
+    owner_id: UUID | None,
+    tag_ids: Sequence[UUID],
+    rows: Sequence[Mapping[str, object]],
+) -> ImportRequest:
+    """Raises Invalid at the argument that is wrong."""
+    if source not in IMPORTING:
+        raise Invalid("Give the platform of the page: INSTAGRAM, FACEBOOK, LINKEDIN or API.", path=("platform",))
+    if not 1 <= len(rows) <= MAX_LEADS:
+        raise Invalid(f"Send 1 to {MAX_LEADS:,} leads in one call; split a larger batch.", path=("leads",))
+    if page_url is not None:
+        try:
+            web_address(page_url)
+        except NotAnIdentity as error:
+            raise Invalid(str(error), path=("pageUrl",)) from None
+    storable, unstorable = [], {}
+    for number, row in enumerate(rows, start=1):
+        if field := next((key for key, value in row.items() if _is_unstorable(value)), None):
+            unstorable[number] = RowProblem(RowCode.INVALID_TEXT, field)
+            row = {key: None if _is_unstorable(value) else value for key, value in row.items()}
+        storable.append(row)
+    return ImportRequest(
+        source=source,
+        page_url=page_url,
+        policy=policy,
+        owner_id=owner_id,
+        tag_ids=tag_ids,
+        rows=storable,
+        unstorable=unstorable,
+    )
+
+
+def _is_unstorable(value: object) -> bool:
+    return isinstance(value, str) and text_problem(value, max_length=len(value), required=False) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class RunningImport:
+    """An import in a worker's hands: what its next chunk needs to know."""
+
+    id: UUID
+    source: LeadSource
+    policy: ImportPolicy
+    owner_id: UUID | None
+    tag_ids: Sequence[UUID]
+    created_by: UUID | None
+    total_rows: int
+    counts: Mapping[str, int]
+    is_progress_due: bool
+
+    def after(self, results: Iterable[RowResult]) -> "Progress":
+        counts = {outcome.value: self.counts.get(outcome.value, 0) for outcome in RowOutcome}
+        for result in results:
+            counts[result.outcome.value] += 1
+        return Progress(counts, self.total_rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    counts: Mapping[str, int]
+    total_rows: int
+
+    @property
+    def processed(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def status(self) -> ImportStatus:
+        if self.processed < self.total_rows:
+            return ImportStatus.RUNNING
+        return ImportStatus.COMPLETED_WITH_ERRORS if self.counts["REJECTED"] else ImportStatus.COMPLETED

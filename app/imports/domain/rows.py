@@ -1,0 +1,126 @@
+"""From a row as it was sent to a lead as it can be stored: the rules each row must meet."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar, cast
+
+from app.common.domain import MAX_NAME, TextProblem, normalized, text_problem
+from app.imports.domain.imports import RowCode, RowOutcome, RowProblem, RowResult
+from app.leads.domain.identity import (
+    MAX_URL,
+    Identity,
+    IdentityKind,
+    NotAnIdentity,
+    email_identity,
+    kind_of_address,
+    phone_identity,
+    profile_identity,
+    web_address,
+)
+from app.leads.domain.lead import LeadSource
+from app.leads.domain.staged import StagedLead
+
+PROFILE_KINDS = {
+    LeadSource.INSTAGRAM: IdentityKind.INSTAGRAM,
+    LeadSource.FACEBOOK: IdentityKind.FACEBOOK,
+    LeadSource.LINKEDIN: IdentityKind.LINKEDIN,
+}
+LENGTHS = {
+    "name": MAX_NAME,
+    "username": MAX_NAME,
+    "headline": MAX_NAME,
+    "company": MAX_NAME,
+    "email": MAX_NAME * 2,
+    "phone": MAX_NAME,
+    "profileUrl": MAX_URL,
+    "avatarUrl": MAX_URL,
+}
+Payload = Mapping[str, object]
+Value = TypeVar("Value")
+
+
+class Rejected(Exception):
+    def __init__(self, code: RowCode, field: str) -> None:
+        super().__init__(code)
+        self.problem = RowProblem(code, field)
+
+
+def settle_rows(
+    rows: Iterable[tuple[int, Payload]], *, source: LeadSource, region: str
+) -> tuple[list[StagedLead], list[RowResult]]:
+    """The rows to write, and the results of those that are not: rejected ones, and doubles of an earlier row.
+
+    Doubles are settled first: of two rows that share an identity the first wins.
+    """
+    staged: list[StagedLead] = []
+    results: list[RowResult] = []
+    seen: set[Identity] = set()
+    for number, payload in rows:
+        try:
+            lead = read_row(number, payload, source=source, region=region)
+        except Rejected as rejected:
+            results.append(RowResult(number, RowOutcome.REJECTED, problem=rejected.problem))
+            continue
+        if seen.isdisjoint(lead.identities):
+            staged.append(lead)
+        else:
+            results.append(RowResult(number, RowOutcome.DUPLICATE_IN_FILE))
+        seen.update(lead.identities)
+    return staged, results
+
+
+def read_row(number: int, payload: Payload, *, source: LeadSource, region: str) -> StagedLead:
+    """Raises Rejected with the first problem."""
+    texts = {field: _text(payload.get(field), field, limit) for field, limit in LENGTHS.items()}
+    identities = _identities(texts, source=source, region=region)
+    if not identities:
+        raise Rejected(RowCode.NO_IDENTITY, "profileUrl")
+    if avatar := texts["avatarUrl"]:
+        _read(RowCode.INVALID_URL, "avatarUrl", lambda: web_address(avatar))
+    return StagedLead(
+        n=number,
+        name=texts["name"],
+        fallback_name=texts["username"] or identities[-1].value[:MAX_NAME],
+        company=texts["company"],
+        title=texts["headline"],
+        avatar_url=texts["avatarUrl"],
+        metadata=cast("Payload | None", payload.get("metadata")),
+        identities=identities,
+    )
+
+
+def _identities(texts: Mapping[str, str | None], *, source: LeadSource, region: str) -> Sequence[Identity]:
+    """In order of strength: e-mail, phone, profile."""
+    found: list[Identity] = []
+    if email := texts["email"]:
+        found.append(_read(RowCode.INVALID_EMAIL, "email", lambda: email_identity(email)))
+    if phone := texts["phone"]:
+        found.append(_read(RowCode.INVALID_PHONE, "phone", lambda: phone_identity(phone, region=region)))
+    profile_url = texts["profileUrl"]
+    if profile_url:
+        _read(RowCode.INVALID_URL, "profileUrl", lambda: web_address(profile_url))
+        if kind := PROFILE_KINDS.get(source) or kind_of_address(profile_url):
+            found.append(
+                _read(RowCode.INVALID_PROFILE, "profileUrl", lambda: profile_identity(kind, profile_url))
+            )
+    elif source in PROFILE_KINDS:
+        raise Rejected(RowCode.INVALID_PROFILE, "profileUrl")
+    return found
+
+
+def _read(code: RowCode, field: str, parse: Callable[[], Value]) -> Value:
+    try:
+        return parse()
+    except NotAnIdentity:
+        raise Rejected(code, field) from None
+
+
+def _text(value: object, field: str, limit: int) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise Rejected(RowCode.INVALID_TEXT, field)
+    problem = text_problem(value, max_length=limit, required=False)
+    if problem is not None:
+        code = RowCode.TOO_LONG if problem is TextProblem.TOO_LONG else RowCode.INVALID_TEXT
+        raise Rejected(code, field)
+    return normalized(value) or None

@@ -1,0 +1,1 @@
+"""The ledger of imports, and what is read of it."""

@@ -1,0 +1,100 @@
+"""Queries of imports, and what batches their nested fields."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+import strawberry
+
+from app.accounts.presentation.types import User
+from app.common.domain import Role
+from app.common.graphql import Context, Info, Keyset, page_size, parse_id, query
+from app.imports.presentation.types import (
+    LeadImport,
+    LeadImportConnection,
+    LeadImportEdge,
+    Provenance,
+)
+from app.imports.wiring import imports_by_id, list_imports, provenance_of_leads, row_problems
+from app.leads.domain.lead import LeadSource
+
+LIST = "imports"
+
+
+@strawberry.type
+class ImportsQuery:
+    @query(requires=Role.VIEWER, extension=True, description="The workspace's imports, newest first.")
+    async def lead_imports(self, info: Info, first: int = 20, after: str | None = None) -> LeadImportConnection:
+        workspace_id = info.context.signed_in.workspace_id
+        position = Keyset.decode(LIST, after) if after is not None else None
+        async with info.context.doors.open_reads(workspace_id) as reads:
+            page = await list_imports(reads, workspace_id, first=page_size(first), after=position)
+        cursors = [Keyset(row["created_at"], row["key"]).encode(LIST) for row in page.rows]
+        return LeadImportConnection(
+            edges=[
+                LeadImportEdge(cursor=cursor, node=LeadImport.of(row))
+                for cursor, row in zip(cursors, page.rows, strict=True)
+            ],
+            page_info=page.info(cursors, after=after),
+        )
+
+    @query(requires=Role.VIEWER, extension=True, description="An import by its id; null when there is none.")
+    async def lead_import(self, info: Info, id: strawberry.ID) -> LeadImport | None:
+        key = parse_id(id)
+        return (await load_imports(info.context, [key]))[0] if key else None
+
+
+async def load_imports(context: Context, ids: Sequence[UUID]) -> list[LeadImport | None]:
+    """In the order of `ids`; None for unknown ones."""
+    workspace_id = context.signed_in.workspace_id
+    async with context.doors.open_reads(workspace_id) as reads:
+        rows = await imports_by_id(reads, workspace_id, ids)
+    return [LeadImport.of(rows[id]) if id in rows else None for id in ids]
+
+
+async def load_row_problems(context: Context, wanted: list[tuple[str, int]]) -> list[list[asyncpg.Record]]:
+    """Batches `LeadImport.rowErrors`."""
+    workspace_id = context.signed_in.workspace_id
+    keys = [(UUID(id), first) for id, first in wanted]
+    async with context.doors.open_reads(workspace_id) as reads:
+        found = await row_problems(reads, workspace_id, list(_widest(keys).items()))
+    return [found[id][:first] for id, first in keys]
+
+
+async def load_provenance(context: Context, lead_ids: list[UUID]) -> list[list[Provenance]]:
+    """Batches `Lead.provenance`."""
+    workspace_id = context.signed_in.workspace_id
+    async with context.doors.open_reads(workspace_id) as reads:
+        found = await provenance_of_leads(reads, workspace_id, lead_ids)
+        import_ids = {row["import_id"] for rows in found.values() for row in rows if row["import_id"]}
+        jobs = await imports_by_id(reads, workspace_id, list(import_ids)) if import_ids else {}
+    imports = {id: LeadImport.of(row) for id, row in jobs.items()}
+    return [_provenance(found[id], imports) for id in lead_ids]
+
+
+def _provenance(rows: list[asyncpg.Record], imports: dict[UUID, LeadImport]) -> list[Provenance]:
+    """The lead's own creation is left out where an import's row tells it better."""
+    is_imported = any(row["outcome"] == "CREATED" for row in rows)
+    return [
+        Provenance(
+            source=LeadSource(row["source"]),
+            actor=User(id=row["user_id"], name=row["name"], email=row["email"], locale=row["locale"])
+            if row["user_id"]
+            else None,
+            lead_import=imports.get(row["import_id"]),
+            row=row["row"],
+            page_url=row["page_url"],
+            basis=None,
+            at=row["at"],
+        )
+        for row in rows
+        if row["import_id"] or not is_imported
+    ]
+
+
+def _widest(keys: list[tuple[UUID, int]]) -> dict[UUID, int]:
+    """One look-up an import, wide enough for every alias that asks."""
+    widest: dict[UUID, int] = {}
+    for id, first in keys:
+        widest[id] = max(first, widest.get(id, 0))
+    return widest

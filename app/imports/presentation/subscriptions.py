@@ -1,0 +1,44 @@
+"""Subscriptions of imports."""
+
+from collections.abc import AsyncGenerator
+from uuid import UUID
+
+import strawberry
+
+from app.common.domain import Role
+from app.common.graphql import ClientError, Info, parse_id, subscription
+from app.imports.domain.imports import ImportProgressed
+from app.imports.presentation.queries import load_imports
+from app.imports.presentation.types import LeadImport
+from app.imports.wiring import import_and_position
+
+
+@strawberry.type
+class ImportsSubscription:
+    @subscription(
+        requires=Role.VIEWER,
+        extension=True,
+        description="An import's progress: its state now, then at most once a second, until it has ended.",
+    )
+    async def import_progress(self, info: Info, id: strawberry.ID) -> AsyncGenerator[LeadImport, None]:
+        workspace_id, key = info.context.signed_in.workspace_id, parse_id(id)
+        async with info.context.doors.open_reads(workspace_id) as reads:
+            found = await import_and_position(reads, workspace_id, key) if key else None
+        if found is None or key is None:
+            raise ClientError("No such import.", "NOT_FOUND")
+        current = LeadImport.of(found[0])
+        yield current
+        if current.status.has_ended:
+            return
+        async for event in info.context.hub.subscribe(workspace_id, after=found[1]):
+            if event.name == ImportProgressed.name and key in event.entity_ids:
+                current = await _load(info, key)
+                yield current
+                if current.status.has_ended:
+                    return
+
+
+async def _load(info: Info, key: UUID) -> LeadImport:
+    loaded = (await load_imports(info.context, [key]))[0]
+    assert loaded is not None
+    return loaded

@@ -1,0 +1,168 @@
+"""GraphQL types and inputs of imports."""
+
+from datetime import datetime, timedelta
+
+import asyncpg
+import orjson
+import strawberry
+
+from app.accounts.presentation.types import User
+from app.common.graphql import JSON, Info, PageInfo, Payload, enum_type, page_size
+from app.imports.domain.imports import ROW_MESSAGES, ImportStatus, RowCode, RowOutcome
+from app.leads.domain.lead import LeadSource
+from app.leads.domain.staged import ImportPolicy
+
+enum_type(
+    ImportStatus,
+    "Where an import stands.",
+    QUEUED="Accepted and stored; a worker takes it up next.",
+    RUNNING="Being written, chunk by chunk.",
+    COMPLETED="Every row has landed or needed nothing.",
+    COMPLETED_WITH_ERRORS="Every row has its outcome, and some were rejected: see `rowErrors`.",
+    FAILED="It could not be run to its end: see `failure`. Rows that had landed stay.",
+)
+enum_type(
+    RowOutcome,
+    "What became of a row: exactly one of these.",
+    CREATED="A new lead.",
+    UPDATED="A known lead got something new.",
+    UNCHANGED="A known lead had all of it already.",
+    DUPLICATE_IN_FILE="The same person came in an earlier row of this import.",
+    SKIPPED_EXISTING="The policy leaves it out.",
+    REJECTED="Something in it is wrong: see `rowErrors`.",
+)
+enum_type(
+    ImportPolicy,
+    "What to do with people the workspace knows, and with those it does not.",
+    CREATE_ONLY="Known people are skipped.",
+    UPDATE_ONLY="Unknown people are skipped.",
+    UPSERT="Known people are updated, unknown ones are created.",
+    FILL_EMPTY="As UPSERT, but what a known lead has is never overwritten.",
+)
+
+
+@strawberry.type(description="How many rows had an outcome.")
+class OutcomeCount:
+    outcome: RowOutcome = strawberry.field(description="The outcome.")
+    count: int = strawberry.field(description="The rows.")
+
+
+@strawberry.type(description="What was wrong with a row, or could not be done of it.")
+class RowError:
+    row: int = strawberry.field(description="1 is the first row of the batch.")
+    code: str = strawberry.field(description="What kind of problem it is.")
+    field: str = strawberry.field(description="The field of the row.")
+    message: str = strawberry.field(description="What to do, for a person.")
+
+
+@strawberry.type(description="A batch of leads coming in.")
+class LeadImport:
+    id: strawberry.ID = strawberry.field(description="Its id.")
+    status: ImportStatus = strawberry.field(description="Where it stands.")
+    source: LeadSource = strawberry.field(description="Where its leads come from.")
+    total_rows: int | None = strawberry.field(description="The rows it has.")
+    processed_rows: int = strawberry.field(description="The rows that have an outcome.")
+    counts: list[OutcomeCount] = strawberry.field(
+        description="Rows by outcome; they add up to `processedRows`."
+    )
+    rows_per_second: float | None = strawberry.field(description="Its speed so far; null before it began.")
+    finish_at: datetime | None = strawberry.field(
+        description="When it should be done at this speed; null once it has ended or before it began."
+    )
+    failure: str | None = strawberry.field(description="Why it FAILED.")
+    created_at: datetime = strawberry.field(description="When it was accepted.")
+    finished_at: datetime | None = strawberry.field(description="When it ended.")
+
+    @strawberry.field(description="The first rows with a problem, in their order.")
+    async def row_errors(self, info: Info, first: int = 100) -> list[RowError]:
+        rows = await info.context.loader("row_problems").load((self.id, page_size(first)))
+        return [
+            RowError(
+                row=row["row"], code=row["code"], field=row["field"], message=ROW_MESSAGES[RowCode(row["code"])]
+            )
+            for row in rows
+        ]
+
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> "LeadImport":
+        status = ImportStatus(row["status"])
+        counts = orjson.loads(row["counts"])
+        rate = float(row["rows_per_second"]) if row["rows_per_second"] else None
+        left = row["total_rows"] - row["processed_rows"]
+        return cls(
+            id=row["id"],
+            status=status,
+            source=LeadSource(row["source"]),
+            total_rows=row["total_rows"],
+            processed_rows=row["processed_rows"],
+            counts=[OutcomeCount(outcome=one, count=counts.get(one.value, 0)) for one in RowOutcome],
+            rows_per_second=round(rate, 1) if rate is not None else None,
+            finish_at=row["now"] + timedelta(seconds=left / rate) if rate and not status.has_ended else None,
+            failure=row["error"] if status is ImportStatus.FAILED else None,
+            created_at=row["created_at"],
+            finished_at=row["finished_at"],
+        )
+
+
+@strawberry.type(description="One way a lead came in or was changed by an import.")
+class Provenance:
+    source: LeadSource = strawberry.field(description="Where from.")
+    actor: User | None = strawberry.field(description="Who made it or started the import.")
+    lead_import: LeadImport | None = strawberry.field(description="The import; null for a lead made by hand.")
+    row: int | None = strawberry.field(description="The import's row, from 1.")
+    page_url: str | None = strawberry.field(description="The page the extension read.")
+    basis: str | None = strawberry.field(description="The legal basis, where one was recorded.")
+    at: datetime = strawberry.field(description="When.")
+
+
+@strawberry.type(description="An import in a list.")
+class LeadImportEdge:
+    cursor: str = strawberry.field(description="Its position: give it as `after`.")
+    node: LeadImport = strawberry.field(description="The import.")
+
+
+@strawberry.type(description="A page of imports.")
+class LeadImportConnection:
+    edges: list[LeadImportEdge] = strawberry.field(description="The page's imports.")
+    page_info: PageInfo = strawberry.field(description="Where the page stands.")
+
+
+@strawberry.input(description="One person, as read from a page.")
+class ImportedLeadInput:
+    name: str | None = strawberry.field(
+        description="The name shown; left out, the username stands in.", default=None
+    )
+    username: str | None = strawberry.field(description="The network's handle, as shown.", default=None)
+    profile_url: str = strawberry.field(description="The profile's address: what the person is recognised by.")
+    avatar_url: str | None = strawberry.field(description="A picture's https:// address.", default=None)
+    headline: str | None = strawberry.field(description="Becomes the lead's title.", default=None)
+    company: str | None = strawberry.field(description="The company.", default=None)
+    email: str | None = strawberry.field(description="An e-mail address.", default=None)
+    phone: str | None = strawberry.field(
+        description="A phone number; without a country code it is read in the workspace's region.", default=None
+    )
+    metadata: JSON | None = strawberry.field(description="What else the page tells.", default=None)
+
+
+@strawberry.input(description="A batch of people read from a page: up to 1,000.")
+class ImportLeadsInput:
+    platform: LeadSource = strawberry.field(description="INSTAGRAM, FACEBOOK, LINKEDIN or API.")
+    leads: list[ImportedLeadInput] = strawberry.field(description="1 to 1,000 rows.")
+    idempotency_key: strawberry.ID = strawberry.field(
+        description="Made by the client for this batch: sending it again gives the same import."
+    )
+    page_url: str | None = strawberry.field(description="The page they were read from.", default=None)
+    tag_ids: list[strawberry.ID] | None = strawberry.field(
+        description="Tags every lead of the batch gets, at most 100.", default=None
+    )
+    owner_id: strawberry.ID | None = strawberry.field(
+        description="The member who gets the leads that have no owner.", default=None
+    )
+    policy: ImportPolicy = strawberry.field(
+        description="What to do with people already known.", default=ImportPolicy.UPSERT
+    )
+
+
+@strawberry.type(description="The import as it is now.")
+class LeadImportPayload(Payload):
+    lead_import: LeadImport | None = strawberry.field(description="Null when it was refused.", default=None)

@@ -1,0 +1,64 @@
+"""The door to imports: their use cases, and the handler of the due row `import_job`."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from app.common.idempotency import Idempotency
+from app.common.leases import Claim
+from app.common.work import Doors, Work
+from app.imports.application.accepting import ImportUseCases
+from app.imports.application.running import RunImport
+from app.imports.domain.imports import DUE, ImportStatus, progressed
+from app.imports.infrastructure.reads import (
+    import_and_position,
+    imports_by_id,
+    list_imports,
+    provenance_of_leads,
+    row_problems,
+)
+from app.imports.infrastructure.repository import ImportLedger, ImportRepository
+from app.imports.infrastructure.tables import import_jobs
+from app.settings import Settings
+
+
+def import_use_cases(work: Work, workspace_id: UUID) -> ImportUseCases:
+    return ImportUseCases(
+        workspace_id, ImportRepository(work), Idempotency(work, workspace_id), work, uuid7
+    )
+
+
+async def run_import(doors: Doors, settings: Settings, claim: Claim, is_stopping: Callable[[], bool]) -> bool:
+    """Chunk after chunk until every row has its outcome; True when it has ended, False when asked to stop.
+
+    Safe to be killed anywhere and to run twice at once: the claim's token fences every chunk (LostLease).
+    """
+    while not is_stopping():
+        async with doors.open_work(claim.workspace_id) as work:
+            ledger = ImportLedger(work, claim, lease_s=settings.import_lease_s)
+            if await RunImport(ledger, work, settings.import_chunk_rows).run_chunk():
+                return True
+    return False
+
+
+async def fail_import(doors: Doors, claim: Claim, error: str) -> None:
+    """Ends an import that cannot be run; the rows that have landed stay. Raises LostLease."""
+    async with doors.open_work(claim.workspace_id) as work:
+        await import_jobs.finish(work, claim, status=ImportStatus.FAILED, error=error)
+        job = (await imports_by_id(work, claim.workspace_id, [claim.id]))[claim.id]
+        work.announce(progressed(claim.id, ImportStatus.FAILED, job["processed_rows"]))
+
+
+__all__ = [
+    "DUE",
+    "fail_import",
+    "import_and_position",
+    "import_jobs",
+    "import_use_cases",
+    "imports_by_id",
+    "list_imports",
+    "provenance_of_leads",
+    "row_problems",
+    "run_import",
+]

@@ -1,0 +1,53 @@
+"""Leads on their way in, many at once: what an import hands over and what it gets back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from app.leads.domain.identity import Identity
+
+
+class ImportPolicy(StrEnum):
+    """What an import does with people the workspace knows, and with those it does not."""
+
+    CREATE_ONLY = "CREATE_ONLY"
+    UPDATE_ONLY = "UPDATE_ONLY"
+    UPSERT = "UPSERT"
+    FILL_EMPTY = "FILL_EMPTY"
+
+
+@dataclass(frozen=True, slots=True)
+class StagedLead:
+    """One row to write, clean and normalised. `name` None: only the fallback is known, which never overwrites."""
+
+    n: int
+    name: str | None
+    fallback_name: str
+    company: str | None
+    title: str | None
+    avatar_url: str | None
+    metadata: Mapping[str, object] | None
+    identities: Sequence[Identity]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenLead:
+    """What became of a row: CREATED, UPDATED, UNCHANGED, DUPLICATE_IN_FILE or SKIPPED_EXISTING."""
+
+    n: int
+    lead_id: UUID | None
+    outcome: str
+    identity_taken: bool
+    """One of its identities belongs to another lead and was left there."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeadDefaults:
+    """What an import gives to every lead it makes."""
+
+    source: str
+    stage_id: UUID
+    owner_id: UUID | None
+    tag_ids: Sequence[UUID]
+    created_by: UUID | None
