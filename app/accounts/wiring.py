@@ -64,7 +64,6 @@ def accounts_services(settings: Settings, doors: Doors) -> AccountsServices:
 
 
 def account_store(work: Work, settings: Settings) -> AccountStore:
-    """People, workspaces and sessions in a transaction of the system door."""
     return AccountRepository(
         work,
         refresh_ttl=timedelta(seconds=settings.refresh_token_ttl_s),
@@ -72,5 +71,6 @@ def account_store(work: Work, settings: Settings) -> AccountStore:
     )
 
 
-def account_use_cases(work: Work, settings: Settings) -> AccountUseCases:
-    return AccountUseCases(account_store(work, settings))
+def account_use_cases(work: Work, services: AccountsServices) -> AccountUseCases:
+    """In a transaction of the system door."""
+    return AccountUseCases(account_store(work, services.settings), services.sessions)

@@ -1,21 +1,25 @@
-"""What other modules ask of accounts in their own transaction."""
+"""What a module above asks of accounts inside a transaction of its own."""
 
 from dataclasses import dataclass
 
+from app.accounts.application.sessions import SessionUseCases
 from app.accounts.domain.ports import AccountStore
+from app.accounts.domain.session import Caller, OpenedSession
 from app.accounts.domain.user import Membership, NewAccount
-from app.common.domain import Conflict
+from app.common.domain import ClientKind, Conflict
 
 
 @dataclass(frozen=True, slots=True)
 class AccountUseCases:
     store: AccountStore
+    sessions: SessionUseCases
 
     async def create_account(self, account: NewAccount) -> Membership:
-        """A person with a workspace of their own. Raises Conflict at `email` when the address has an
-        account.
-        """
+        """A person with a workspace of their own. Raises Conflict at `email` when the address is taken."""
         owner = await self.store.add_account(account)
         if owner is None:
             raise Conflict("This address has an account already: sign in instead.", path=("email",))
         return owner
+
+    async def open_session(self, member: Membership, client: ClientKind, caller: Caller) -> OpenedSession:
+        return await self.sessions.open_session(self.store, member, client, caller)

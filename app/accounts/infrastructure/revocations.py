@@ -1,5 +1,4 @@
-"""Which access tokens are void before they expire: in each process's memory, read from `revocation` by a
-poll.
+"""Which access tokens are void before they expire: in each process's memory, read by a poll.
 
 A row outlives every access token it speaks of. What this process revokes holds at once, what another one
 revokes, within the poll; sockets wait on `until_revoked`. The same poll now and then throws away what is of

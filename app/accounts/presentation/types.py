@@ -1,0 +1,145 @@
+"""GraphQL types and inputs of accounts."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+import asyncpg
+import strawberry
+from starlette.responses import Response
+
+from app.accounts.domain.session import Caller, OpenedSession
+from app.accounts.infrastructure.reads import read_memberships
+from app.accounts.presentation.http import set_refresh_cookie
+from app.accounts.wiring import AccountsServices
+from app.common.domain import ClientKind, Invalid, Role
+from app.common.graphql import Context, Payload
+
+
+@strawberry.type(description="A person who signs in.")
+class User:
+    id: strawberry.ID = strawberry.field(description="Id.")
+    name: str = strawberry.field(description="What colleagues see.")
+    email: str = strawberry.field(description="The address they sign in with, lower-cased.")
+    locale: str = strawberry.field(description="Language: pt-BR or en.")
+
+
+@strawberry.type(description="A company's own leads, conversations and members, apart from every other's.")
+class Workspace:
+    id: strawberry.ID = strawberry.field(description="Id.")
+    name: str = strawberry.field(description="What members see.")
+    locale: str = strawberry.field(description="Language of what the system writes here: pt-BR or en.")
+    time_zone: str = strawberry.field(description="IANA name, such as America/Sao_Paulo.")
+    phone_region: str = strawberry.field(description="Country of phone numbers without a prefix, such as BR.")
+
+
+@strawberry.type(description="A workspace somebody belongs to.")
+class Membership:
+    workspace: Workspace = strawberry.field(description="Where.")
+    role: Role = strawberry.field(description="What they may do there.")
+
+
+@strawberry.type(description="Who is signed in, and in which workspace.")
+class Viewer:
+    user: User = strawberry.field(description="The person.")
+    workspace: Workspace = strawberry.field(description="The workspace of this session.")
+    role: Role = strawberry.field(description="Their role in it.")
+    memberships: list[Membership] = strawberry.field(description="Every workspace they belong to, by name.")
+
+    @classmethod
+    def of(cls, rows: Sequence[asyncpg.Record], workspace_id: UUID) -> Self | None:
+        """None for somebody who belongs to that workspace no more."""
+        memberships = [Membership(workspace=_workspace(row), role=Role(row["role"])) for row in rows]
+        for row, here in zip(rows, memberships, strict=True):
+            if here.workspace.id == str(workspace_id):
+                return cls(user=_user(row), workspace=here.workspace, role=here.role, memberships=memberships)
+        return None
+
+
+def _user(row: asyncpg.Record) -> User:
+    return User(id=row["user_id"], name=row["user_name"], email=row["email"], locale=row["user_locale"])
+
+
+def _workspace(row: asyncpg.Record) -> Workspace:
+    return Workspace(
+        id=row["workspace_id"],
+        name=row["workspace_name"],
+        locale=row["locale"],
+        time_zone=row["time_zone"],
+        phone_region=row["phone_region"],
+    )
+
+
+@strawberry.type(description="A session as it was just opened or refreshed.")
+class Session:
+    access_token: str = strawberry.field(
+        description="Send it as `Authorization: Bearer …`; lives ten minutes."
+    )
+    expires_at: datetime = strawberry.field(description="When the access token expires: refresh before.")
+    refresh_token: str | None = strawberry.field(
+        description="Good for one refreshSession; null when it went into a cookie."
+    )
+    viewer: Viewer = strawberry.field(description="Who is signed in.")
+
+
+@strawberry.type(description="A session, or why there is none.")
+class SessionPayload(Payload):
+    session: Session | None = strawberry.field(description="The session; null when refused.", default=None)
+
+    @classmethod
+    async def of(cls, context: Context, opened: OpenedSession, *, cookie: bool = False) -> Self:
+        """Read after the commit. With `cookie` the refresh token goes into the response's cookie only."""
+        member = opened.live.member
+        viewer = Viewer.of(await read_memberships(context.doors, member.user_id), member.workspace_id)
+        assert viewer is not None, "a session was opened for somebody who is no member"
+        if cookie:
+            set_refresh_cookie(context.response, opened.refresh.text, context.settings)
+        return cls(
+            session=Session(
+                access_token=opened.access.text,
+                expires_at=opened.access.expires_at,
+                refresh_token=None if cookie else opened.refresh.text,
+                viewer=viewer,
+            )
+        )
+
+
+def check_cookie(context: Context, cookie: bool) -> None:
+    """Raises Invalid where no cookie can be set: a websocket has no response."""
+    if cookie and not isinstance(context.response, Response):
+        raise Invalid(
+            "A cookie needs an HTTP request: send this by POST, not over a websocket.", path=("cookie",)
+        )
+
+
+def caller(context: Context) -> Caller:
+    return Caller.of(context.ip, context.user_agent)
+
+
+def accounts(context: Context) -> AccountsServices:
+    services: AccountsServices = context.services["accounts"]
+    return services
+
+
+@strawberry.input(description="Credentials.")
+class SignInInput:
+    email: str = strawberry.field(description="The address of the account, in any case.")
+    password: str = strawberry.field(description="The password.")
+    workspace_id: strawberry.ID | None = strawberry.field(
+        description="Where to work; left out, the workspace used or joined last.", default=strawberry.UNSET
+    )
+    client: ClientKind = strawberry.field(description="What the session is for.", default=ClientKind.WEB)
+    cookie: bool = strawberry.field(
+        description="Put the refresh token into a cookie for POST /auth/refresh: for browsers.", default=False
+    )
+
+
+@strawberry.input(description="A session to go on with.")
+class RefreshSessionInput:
+    refresh_token: str = strawberry.field(description="The one got last; each is good for one use.")
+
+
+@strawberry.input(description="A session to end.")
+class SignOutInput:
+    refresh_token: str = strawberry.field(description="Any refresh token the session has had.")

@@ -1,0 +1,46 @@
+"""The use case that founds a workspace."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from app.accounts.domain.ports import PasswordHasher
+from app.accounts.domain.session import Caller, OpenedSession
+from app.accounts.domain.user import Membership, NewAccount
+from app.common.domain import ClientKind
+from app.onboarding.domain import Registration
+
+
+class Accounts(Protocol):
+    async def create_account(self, account: NewAccount) -> Membership:
+        """Raises Conflict when the address has an account."""
+
+    async def open_session(self, member: Membership, client: ClientKind, caller: Caller) -> OpenedSession: ...
+
+
+class DefaultStages(Protocol):
+    async def create_default_stages(self, workspace_id: UUID, locale: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Founding:
+    """What the modules below do in the one transaction of a sign-up."""
+
+    accounts: Accounts
+    stages: DefaultStages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnboardingUseCases:
+    open_founding: Callable[[], AbstractAsyncContextManager[Founding]]
+    passwords: PasswordHasher
+
+    async def sign_up(self, registration: Registration, caller: Caller) -> OpenedSession:
+        """All of it or nothing. Raises Conflict at `email`, Throttled."""
+        account = registration.account(await self.passwords.hash(registration.password))
+        async with self.open_founding() as founding:
+            owner = await founding.accounts.create_account(account)
+            await founding.stages.create_default_stages(owner.workspace_id, registration.locale)
+            return await founding.accounts.open_session(owner, ClientKind.WEB, caller)
