@@ -68,11 +68,11 @@ class TokenService:
             options={"require": REQUIRED, "verify_iat": False},  # nbf judges, with its allowance for skew
         )
         return Actor(
-            workspace_id=UUID(claims["ws"]),
-            user_id=UUID(claims["sub"]),
+            workspace_id=UUID(str(claims["ws"])),
+            user_id=UUID(str(claims["sub"])),
             role=Role(claims["role"]),
             client=ClientKind(claims["client"]),
-            session_id=UUID(claims["sid"]),
+            session_id=UUID(str(claims["sid"])),
             expires_at=float(claims["exp"]),
         )
 
