@@ -16,6 +16,7 @@ COST = 4
         ("a\x00bcdefgh", "a\x00bcdefgi"),
         ("\ud800 broken", "\ud801 broken"),
     ],
+    ids=["73 bytes", "72 emoji", "10 kB", "NUL", "lone surrogate"],
 )
 def test_every_byte_counts(password: str, other: str) -> None:
     stored = hash_password(password, COST)

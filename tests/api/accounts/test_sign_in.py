@@ -1,0 +1,143 @@
+import asyncio
+import time
+from statistics import fmean
+from typing import Any
+from uuid import uuid4
+
+import jwt
+import pytest
+
+from app.accounts.infrastructure.passwords import PasswordService
+from app.common.domain import Throttled
+from app.common.work import Doors
+from app.settings import Settings
+from tests.api.accounts.visitor import PASSWORD, SIGN_IN, VIEWER, Visitor, execute, ids, registration
+
+
+async def test_opens_a_session_however_the_address_is_typed(visitor: Visitor) -> None:
+    signed_up = await visitor.sign_up()
+    email = signed_up["viewer"]["user"]["email"]
+    payload = await visitor.ask(SIGN_IN, email=f" {email.upper()} ", password=PASSWORD)
+    assert payload["errors"] == []
+    assert payload["session"]["viewer"] == signed_up["viewer"]
+    assert payload["session"]["refreshToken"] != signed_up["refreshToken"]
+
+
+async def test_a_wrong_password_and_an_unknown_address_are_refused_alike(visitor: Visitor) -> None:
+    email = (await visitor.sign_up())["viewer"]["user"]["email"]
+    refusals = [
+        (await visitor.ask(SIGN_IN, email=address, password="wrong password"))["errors"]
+        for address in (email, registration()["email"], "no address", "a\x00@example.com", "x" * 300)
+    ]
+    assert all(refusal == refusals[0] for refusal in refusals)
+    assert [error["code"] for error in refusals[0]] == ["UNAUTHENTICATED"]
+
+
+async def test_an_unknown_address_costs_as_much_work() -> None:
+    passwords = PasswordService(Settings(bcrypt_cost=9))
+    stored = await passwords.hash(PASSWORD)
+    known, unknown = [], []
+    for _ in range(12):  # alternating, so that a busy machine slows both
+        for password_hash, times in ((stored, known), (None, unknown)):
+            begun = time.thread_time(), time.perf_counter()
+            assert not await passwords.verify("wrong password", password_hash)
+            times.append(time.perf_counter() - begun[1])
+    passwords.stop()
+    assert min(unknown) == pytest.approx(min(known), rel=0.15)
+    assert fmean(unknown) > 0.5 * fmean(known)
+
+
+async def test_the_sixth_try_in_a_minute_is_throttled_right_or_wrong(
+    visitor: Visitor, stranger: Visitor
+) -> None:
+    email = (await visitor.sign_up())["viewer"]["user"]["email"]
+    for password in ["wrong password"] * 5:
+        payload = await visitor.ask(SIGN_IN, email=email, password=password)
+        assert [error["code"] for error in payload["errors"]] == ["UNAUTHENTICATED"]
+    for somebody in (visitor, stranger):
+        (error,) = (await somebody.ask(SIGN_IN, email=email, password=PASSWORD))["errors"]
+        assert error["code"] == "THROTTLED"
+        assert error["retryAt"]
+
+
+async def test_twenty_tries_at_once_are_five(visitor: Visitor) -> None:
+    email = (await visitor.sign_up())["viewer"]["user"]["email"]
+    payloads = await asyncio.gather(
+        *(visitor.ask(SIGN_IN, email=email, password="wrong password") for _ in range(20))
+    )
+    codes = [payload["errors"][0]["code"] for payload in payloads]
+    assert (codes.count("UNAUTHENTICATED"), codes.count("THROTTLED")) == (5, 15)
+
+
+async def test_an_address_range_has_thirty_a_minute_successes_included(visitor: Visitor) -> None:
+    email = (await visitor.sign_up())["viewer"]["user"]["email"]
+    assert (await visitor.ask(SIGN_IN, email=email, password=PASSWORD))["session"]
+    for _ in range(29):
+        await visitor.ask(SIGN_IN, email=registration()["email"], password=PASSWORD)
+    payload = await visitor.ask(SIGN_IN, email=email, password=PASSWORD)
+    assert [error["code"] for error in payload["errors"]] == ["THROTTLED"]
+
+
+async def test_signing_in_forgets_the_wrong_tries(visitor: Visitor) -> None:
+    email = (await visitor.sign_up())["viewer"]["user"]["email"]
+    for password in [*["wrong password"] * 4, PASSWORD, *["wrong password"] * 4]:
+        await visitor.ask(SIGN_IN, email=email, password=password)
+    assert (await visitor.ask(SIGN_IN, email=email, password=PASSWORD))["session"]
+
+
+async def test_a_full_queue_of_passwords_is_throttled_and_the_loop_stays_free() -> None:
+    passwords = PasswordService(Settings(bcrypt_cost=9))
+    lags: list[float] = []
+
+    async def watch_the_loop() -> None:
+        while True:
+            begun = time.perf_counter()
+            await asyncio.sleep(0.005)
+            lags.append(time.perf_counter() - begun - 0.005)
+
+    watch = asyncio.create_task(watch_the_loop())
+    outcomes = await asyncio.gather(*(passwords.verify("x", None) for _ in range(20)), return_exceptions=True)
+    watch.cancel()
+    assert outcomes.count(False) == 10
+    assert sum(isinstance(outcome, Throttled) for outcome in outcomes) == 10
+    assert sorted(lags)[int(len(lags) * 0.9)] < 0.05
+    assert not await passwords.verify("x", None)  # the places are free again
+    passwords.stop()
+
+
+async def test_an_extension_s_session_says_so(visitor: Visitor) -> None:
+    email = (await visitor.sign_up())["viewer"]["user"]["email"]
+    session = (await visitor.ask(SIGN_IN, email=email, password=PASSWORD, client="EXTENSION"))["session"]
+    claims = _claims(session["accessToken"])
+    assert claims["client"] == "EXTENSION"
+    assert (await visitor.ask(VIEWER, session["accessToken"]))["user"]["email"] == email
+
+
+async def test_the_workspace_used_last_or_the_one_asked_for(visitor: Visitor, doors: Doors) -> None:
+    mine, theirs = await visitor.sign_up(), await visitor.sign_up(workspaceName="Other")
+    user, here, there = mine["viewer"]["user"], mine["viewer"]["workspace"], theirs["viewer"]["workspace"]
+    await execute(
+        doors,
+        "INSERT INTO member (workspace_id, user_id, role, joined_at) "
+        "VALUES (:workspace_id, :user_id, 'VIEWER', now() - interval '1 day')",
+        workspace_id=ids(theirs)["workspace_id"],
+        user_id=ids(mine)["user_id"],
+    )
+
+    async def sign_in(**input: Any) -> Any:
+        payload = await visitor.ask(SIGN_IN, email=user["email"], password=PASSWORD, **input)
+        return payload["session"]["viewer"] if payload["session"] else payload["errors"][0]
+
+    assert (await sign_in())["workspace"]["id"] == here["id"]
+    asked = await sign_in(workspaceId=there["id"])
+    assert (asked["workspace"]["id"], asked["role"]) == (there["id"], "VIEWER")
+    assert {one["workspace"]["name"] for one in asked["memberships"]} == {"Acme", "Other"}
+    assert (await sign_in())["workspace"]["id"] == there["id"]
+    for foreign in (str(uuid4()), "not-an-id"):
+        refused = await sign_in(workspaceId=foreign)
+        assert (refused["code"], refused["path"]) == ("NOT_FOUND", ["workspaceId"])
+
+
+def _claims(token: str) -> dict[str, Any]:
+    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    return claims

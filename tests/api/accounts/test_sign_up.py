@@ -1,0 +1,73 @@
+import asyncio
+
+import pytest
+
+from tests.api.accounts.visitor import PASSWORD, SIGN_IN, SIGN_UP, VIEWER, Visitor, registration
+
+
+async def test_founds_a_workspace_and_opens_a_session_in_it(visitor: Visitor) -> None:
+    session = await visitor.sign_up(
+        email="Ana.Souza@Example.com".replace("Ana", registration()["email"][4:12])
+    )
+    viewer = session["viewer"]
+    assert viewer["role"] == "OWNER"
+    assert viewer["user"]["email"] == viewer["user"]["email"].lower()
+    assert viewer["workspace"] | {"id": ""} == {
+        "id": "",
+        "name": "Acme",
+        "locale": "pt-BR",
+        "timeZone": "America/Sao_Paulo",
+        "phoneRegion": "BR",
+    }
+    seen = await visitor.ask(VIEWER, session["accessToken"])
+    assert seen["workspace"]["id"] == viewer["workspace"]["id"]
+    assert seen["memberships"] == [{"workspace": {"id": viewer["workspace"]["id"]}}]
+
+
+async def test_an_english_workspace(visitor: Visitor) -> None:
+    workspace = (await visitor.sign_up(locale="en"))["viewer"]["workspace"]
+    assert (workspace["timeZone"], workspace["phoneRegion"]) == ("UTC", "US")
+
+
+async def test_each_bad_field_is_marked(visitor: Visitor) -> None:
+    payload = await visitor.ask(
+        SIGN_UP, email="nobody", password="short", name=" ", workspaceName="a\x00b", locale="xx"
+    )
+    assert payload["session"] is None
+    assert [error["path"] for error in payload["errors"]] == [
+        ["email"], ["password"], ["name"], ["workspaceName"], ["locale"],
+    ]  # fmt: skip
+    assert {error["code"] for error in payload["errors"]} == {"INVALID"}
+
+
+async def test_an_address_has_one_account(visitor: Visitor) -> None:
+    once = registration()
+    await visitor.sign_up(**once)
+    payload = await visitor.ask(SIGN_UP, **once | {"email": once["email"].upper()})
+    assert [(error["code"], error["path"]) for error in payload["errors"]] == [("CONFLICT", ["email"])]
+
+
+async def test_two_sign_ups_at_once_make_one_account(visitor: Visitor) -> None:
+    once = registration()
+    payloads = await asyncio.gather(*(visitor.ask(SIGN_UP, **once) for _ in range(4)))
+    assert sorted(len(payload["errors"]) for payload in payloads) == [0, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("password", "other"),
+    [("x" * 72 + "a", "x" * 72 + "b"), ("🙂" * 72, "🙂" * 71), ("a\x00bcdefgh", "a\x00bcdefgi")],
+    ids=["73 bytes", "72 emoji", "NUL"],
+)
+async def test_every_byte_of_a_password_counts(visitor: Visitor, password: str, other: str) -> None:
+    email = (await visitor.sign_up(password=password))["viewer"]["user"]["email"]
+    refused = await visitor.ask(SIGN_IN, email=email, password=other)
+    assert [error["code"] for error in refused["errors"]] == ["UNAUTHENTICATED"]
+    assert (await visitor.ask(SIGN_IN, email=email, password=password))["session"]
+
+
+async def test_a_password_of_10_kb_is_refused(visitor: Visitor) -> None:
+    payload = await visitor.ask(SIGN_UP, **registration(password="x" * 10_240))
+    assert [(error["code"], error["path"]) for error in payload["errors"]] == [("INVALID", ["password"])]
+    email = (await visitor.sign_up())["viewer"]["user"]["email"]
+    payload = await visitor.ask(SIGN_IN, email=email, password=PASSWORD + "x" * 10_240)
+    assert [error["code"] for error in payload["errors"]] == ["UNAUTHENTICATED"]
