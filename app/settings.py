@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     web_requests_per_minute: int = Field(600, ge=1, description="Rate limit a user, web and API sessions")
     extension_requests_per_minute: int = Field(100, ge=1, description="Rate limit a user, extension sessions")
 
+    worker_metrics_port: int | None = Field(
+        None, ge=1, le=65535, description="Port on which a worker serves its own Prometheus metrics; default: none"
+    )
     poll_s: float = Field(
         2, gt=0, description="Poll behind every doorbell (feed and due rows), seconds"
     )

@@ -181,8 +181,10 @@ Enumeration = TypeVar("Enumeration", bound=StrEnum)
 
 def enum_type(enum: type[Enumeration], description: str, **values: str) -> type[Enumeration]:
     """Makes a domain's enum a GraphQL type, with a description for each value. The domain itself imports nothing."""
-    strawberry.enum(enum, description=description)
-    definition = enum.__strawberry_definition__  # type: ignore[attr-defined]
+    if not hasattr(enum, "__strawberry_definition__"):  # a field that names it may have come first
+        strawberry.enum(enum)
+    definition = enum.__strawberry_definition__
+    definition.description = description
     for value in definition.values:
         value.description = values[value.name]
     return enum

@@ -7,7 +7,7 @@ that is older than the ring reads pages from PostgreSQL. Calm latency is the doo
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -175,10 +175,12 @@ class Hub:
         assert row is not None, "the workspace has no feed head"
         return row["seq"], row["floor"]
 
-    async def subscribe(self, workspace_id: UUID, after: int) -> AsyncIterator[FeedEvent]:
+    async def subscribe(
+        self, workspace_id: UUID, after: int, *, idle_s: float | None = None
+    ) -> AsyncGenerator[FeedEvent | None, None]:
         """Every event later than `after`, in commit order, each once, then live for ever.
 
-        Raises CursorExpired when that position is no longer kept.
+        With `idle_s`, None after each such time without an event. Raises CursorExpired when the position is no longer kept.
         """
         head, floor = await self.head(workspace_id)
         if after < floor or after > head:
@@ -190,7 +192,7 @@ class Hub:
         channel.subscribers += 1
         telemetry.subscribers.inc()
         try:
-            async for event in self._follow(workspace_id, channel, after):
+            async for event in self._follow(workspace_id, channel, after, idle_s):
                 yield event
         finally:
             telemetry.subscribers.dec()
@@ -198,11 +200,17 @@ class Hub:
             if channel.subscribers == 0 and self._channels.get(workspace_id) is channel:
                 del self._channels[workspace_id]
 
-    async def _follow(self, workspace_id: UUID, channel: _Channel, seq: int) -> AsyncIterator[FeedEvent]:
+    async def _follow(
+        self, workspace_id: UUID, channel: _Channel, seq: int, idle_s: float | None
+    ) -> AsyncIterator[FeedEvent | None]:
         while True:
             news = channel.news  # taken before the look, so nothing falls between look and wait
             if seq >= channel.seq:
-                await news.wait()
+                try:
+                    async with asyncio.timeout(idle_s):
+                        await news.wait()
+                except TimeoutError:
+                    yield None
             elif channel.ring and channel.ring[0].seq <= seq + 1:
                 event = channel.ring[seq + 1 - channel.ring[0].seq]
                 seq = event.seq

@@ -31,7 +31,7 @@ class ImportsSubscription:
         if current.status.has_ended:
             return
         async for event in info.context.hub.subscribe(workspace_id, after=found[1]):
-            if event.name == ImportProgressed.name and key in event.entity_ids:
+            if event and event.name == ImportProgressed.name and key in event.entity_ids:
                 current = await _load(info, key)
                 yield current
                 if current.status.has_ended:

@@ -54,7 +54,7 @@ FIRST_STAGE = Statement(
         bindparam("stage_id", type_=Uuid).is_(None) | (stage.c.id == bindparam("stage_id", type_=Uuid)),
     )
     .order_by((stage.c.kind == text("'OPEN'")).desc(), stage.c.position, stage.c.id)
-    .limit(text("1"))
+    .limit(1)
 )
 MEMBER = Statement(
     select(member.c.user_id)

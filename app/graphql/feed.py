@@ -1,0 +1,161 @@
+"""The feed subscription: every change of the workspace, in order, each once; entities loaded once per process.
+
+The hub knows no module; here each kind of event gets its entity by that module's reads, and all subscribers of the
+process share the load through the event itself.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from enum import StrEnum
+from typing import TypeVar, cast
+
+import strawberry
+
+from app.common.domain import Role
+from app.common.feed.cursor import BadCursor, CursorExpired, decode_cursor, encode_cursor
+from app.common.feed.hub import FeedEvent
+from app.common.graphql import ClientError, Info, bad_user_input, enum_type, query, selects, subscription
+from app.common.work import Unavailable
+from app.imports.presentation.queries import load_imports
+from app.imports.presentation.types import LeadImport
+from app.leads.presentation.queries import load_leads
+from app.leads.presentation.types import Lead
+
+HEARTBEAT_S = 30
+HEARTBEAT_EVENTS = 100
+RETRY_S = 0.5
+MAX_IDS = 100
+Entity = TypeVar("Entity")
+
+
+class FeedKind(StrEnum):
+    LEAD_CREATED = "LEAD_CREATED"
+    LEAD_UPDATED = "LEAD_UPDATED"
+    TAG_CHANGED = "TAG_CHANGED"
+    IMPORT_PROGRESSED = "IMPORT_PROGRESSED"
+    HEARTBEAT = "HEARTBEAT"
+
+    @classmethod
+    def of(cls, event: FeedEvent) -> "FeedKind":
+        return cls(event.name.replace(".", "_").upper())
+
+
+enum_type(
+    FeedKind,
+    "What a feed item tells.",
+    LEAD_CREATED="Leads were made.",
+    LEAD_UPDATED="Leads were changed.",
+    TAG_CHANGED="A tag was made, changed or deleted.",
+    IMPORT_PROGRESSED="An import went on or ended.",
+    HEARTBEAT="Nothing happened: only the position. Keep its cursor.",
+)
+
+
+@strawberry.type(description="One committed change of the workspace.")
+class FeedItem:
+    cursor: str = strawberry.field(description="The position: resume with it as `after`.")
+    kind: FeedKind = strawberry.field(description="What happened.")
+    ids: list[strawberry.ID] = strawberry.field(
+        description="What it happened to, up to 100; empty when there were more: fetch again."
+    )
+    lead: Lead | None = strawberry.field(description="The lead, when it is one and still there.", default=None)
+    lead_import: LeadImport | None = strawberry.field(
+        description="The import, when the item tells of one.", default=None
+    )
+
+
+@strawberry.type
+class FeedQuery:
+    @query(
+        requires=Role.VIEWER,
+        extension=True,
+        description="The feed's position now, without a snapshot: beside a list, use its own feedCursor.",
+    )
+    async def feed_cursor(self, info: Info) -> str:
+        workspace_id = info.context.signed_in.workspace_id
+        head, _ = await info.context.hub.head(workspace_id)
+        return encode_cursor(workspace_id, head)
+
+
+@strawberry.type
+class FeedSubscription:
+    @subscription(
+        requires=Role.VIEWER,
+        extension=True,
+        description="Every change from `after` on (left out: from now), in order, each once, then live.",
+    )
+    async def feed(
+        self, info: Info, after: str | None = None, kinds: list[FeedKind] | None = None
+    ) -> AsyncGenerator[FeedItem, None]:
+        position = await _start(info, after)
+        workspace_id, passed_over = info.context.signed_in.workspace_id, 0
+        yield _heartbeat(info, position)
+        try:
+            async for event in info.context.hub.subscribe(workspace_id, after=position, idle_s=HEARTBEAT_S):
+                if event is not None:
+                    position = event.seq
+                    if kinds is None or FeedKind.of(event) in kinds:
+                        passed_over = 0
+                        yield await _item(info, event)
+                        continue
+                    passed_over += 1
+                if event is None or passed_over == HEARTBEAT_EVENTS:
+                    passed_over = 0
+                    yield _heartbeat(info, position)
+        except CursorExpired:
+            raise _expired() from None
+
+
+async def _start(info: Info, after: str | None) -> int:
+    """The seq to go on from. Raises the top-level BAD_USER_INPUT and CURSOR_EXPIRED."""
+    workspace_id = info.context.signed_in.workspace_id
+    try:
+        position = decode_cursor(workspace_id, after) if after is not None else None
+    except BadCursor:
+        raise bad_user_input("`after` is not a feed cursor of this workspace.") from None
+    head, floor = await info.context.hub.head(workspace_id)
+    if position is not None and not floor <= position <= head:
+        raise _expired()
+    return head if position is None else position
+
+
+def _expired() -> ClientError:
+    return ClientError(
+        "That position is no longer kept: fetch again and subscribe with the new cursor.", "CURSOR_EXPIRED"
+    )
+
+
+def _heartbeat(info: Info, seq: int) -> FeedItem:
+    cursor = encode_cursor(info.context.signed_in.workspace_id, seq)
+    return FeedItem(cursor=cursor, kind=FeedKind.HEARTBEAT, ids=[])
+
+
+async def _item(info: Info, event: FeedEvent) -> FeedItem:
+    kind, ids = FeedKind.of(event), event.entity_ids
+    item = FeedItem(
+        cursor=encode_cursor(info.context.signed_in.workspace_id, event.seq),
+        kind=kind,
+        ids=[strawberry.ID(str(id)) for id in ids] if len(ids) <= MAX_IDS else [],
+    )
+    if len(ids) == 1 and event.name.startswith("lead.") and selects(info, "lead"):
+        item.lead = (await shared(event, "lead", lambda: load_leads(info.context, ids)))[0]
+    if len(ids) == 1 and event.name.startswith("import.") and selects(info, "leadImport"):
+        item.lead_import = (await shared(event, "import", lambda: load_imports(info.context, ids)))[0]
+    return item
+
+
+async def shared(event: FeedEvent, key: str, load: Callable[[], Awaitable[Entity]]) -> Entity:
+    """Loads for an event once, whoever asks first; a subscriber that leaves does not take the others' load with it.
+
+    Waits the database out: an outage delays an item, it ends no subscription.
+    """
+    while True:
+        future = event.shared.get(key)
+        if future is None:
+            future = event.shared[key] = asyncio.ensure_future(cast("Awaitable[object]", load()))
+        try:
+            return cast("Entity", await asyncio.shield(future))
+        except Unavailable:
+            if event.shared.get(key) is future:
+                del event.shared[key]
+            await asyncio.sleep(RETRY_S)

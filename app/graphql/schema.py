@@ -1,0 +1,45 @@
+"""The root types: one import and one base class per module."""
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+from app.accounts.presentation.mutations import AccountsMutation
+from app.accounts.presentation.queries import AccountsQuery
+from app.common.graphql import SCALARS, BatchFunction
+from app.graphql.feed import FeedQuery, FeedSubscription
+from app.graphql.limits import CheckedDocuments
+from app.imports.presentation.mutations import ImportsMutation
+from app.imports.presentation.queries import ImportsQuery, load_provenance, load_row_problems
+from app.imports.presentation.subscriptions import ImportsSubscription
+from app.leads.presentation.mutations import LeadsMutation
+from app.leads.presentation.queries import LeadsQuery
+from app.onboarding.presentation.mutations import OnboardingMutation
+from app.tags.presentation.mutations import TagsMutation
+from app.tags.presentation.queries import TagsQuery
+
+
+@strawberry.type(description="What can be read.")
+class Query(AccountsQuery, TagsQuery, LeadsQuery, ImportsQuery, FeedQuery):
+    pass
+
+
+@strawberry.type(description="What can be done.")
+class Mutation(OnboardingMutation, AccountsMutation, TagsMutation, LeadsMutation, ImportsMutation):
+    pass
+
+
+@strawberry.type(description="What can be followed.")
+class Subscription(FeedSubscription, ImportsSubscription):
+    pass
+
+
+BATCHES: dict[str, BatchFunction] = {"provenance": load_provenance, "row_problems": load_row_problems}
+"""What nested fields load, by the name their type asks for."""
+
+schema = strawberry.Schema(
+    query=Query,
+    mutation=Mutation,
+    subscription=Subscription,
+    extensions=[CheckedDocuments],
+    config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
+)

@@ -1,0 +1,120 @@
+"""The API process: its routes, its lifespan, what lives as long as it does."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import text
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+
+from app.accounts.presentation.http import auth_routes
+from app.accounts.wiring import accounts_services
+from app.common import telemetry
+from app.common.feed.hub import Hub
+from app.common.http import RequestLog
+from app.common.jobs import create_bells
+from app.common.migrations import head_revision
+from app.common.roles import check_roles
+from app.common.work import Doors, Unavailable
+from app.graphql.graphiql import graphiql_routes
+from app.graphql.view import GraphQLView
+from app.imports.wiring import DUE, import_jobs
+from app.settings import Settings, refuse_weak_secrets
+
+DUE_TABLES = {DUE: import_jobs}
+
+
+@dataclass
+class Process:
+    """What lives as long as the process: made at start-up, before the first request."""
+
+    doors: Doors
+    hub: Hub
+    services: dict[str, Any]
+
+
+def create_app(settings: Settings | None = None) -> Starlette:
+    settings = settings or Settings()
+    refuse_weak_secrets(settings)
+    telemetry.configure_logging(settings)
+    bells = create_bells(settings)
+    doors = Doors(settings, bells)
+    accounts = accounts_services(settings, doors)
+    process = Process(doors, Hub(doors, settings), {"accounts": accounts})
+    view = GraphQLView(settings, process)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await check_roles(doors)
+        await bells.start()
+        bells.listen(process.hub)
+        await process.hub.start()
+        await accounts.start()
+        yield
+        await accounts.stop()
+        await process.hub.stop()
+        await bells.stop()
+        await doors.close()
+
+    return Starlette(
+        routes=[
+            Route("/graphql", view),
+            WebSocketRoute("/graphql", view),
+            *graphiql_routes(settings),
+            *auth_routes(settings, lambda: accounts),
+            *operations_routes(doors),
+        ],
+        middleware=[Middleware(RequestLog), *_cors(settings)],
+        lifespan=lifespan,
+    )
+
+
+def _cors(settings: Settings) -> list[Middleware]:
+    if not settings.allowed_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.allowed_origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type"],
+            max_age=600,
+        )
+    ]
+
+
+def operations_routes(doors: Doors) -> list[Route]:
+    """What those who run it look at."""
+
+    async def live(request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def ready(request: Request) -> Response:
+        """Database reachable and migrated; Redis is told, not required."""
+        redis = "up" if telemetry.redis_up._value.get() else "away"
+        try:
+            async with doors.open_system() as system:
+                revision = (await system.execute(text("SELECT version_num FROM alembic_version"))).scalar()
+        except Unavailable:
+            return JSONResponse({"status": "unavailable", "database": "away", "redis": redis}, status_code=503)
+        database = "ok" if revision == head_revision() else "not migrated: run python3 -m app migrate"
+        status = 200 if database == "ok" else 503
+        return JSONResponse(
+            {"status": "ok" if status == 200 else "unavailable", "database": database, "redis": redis},
+            status_code=status,
+        )
+
+    async def metrics(request: Request) -> Response:
+        async with doors.open_system() as system:
+            for kind, table in DUE_TABLES.items():
+                telemetry.due_rows.labels(kind).set(await table.count(system))
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return [Route("/health/live", live), Route("/health/ready", ready), Route("/metrics", metrics)]

@@ -1,0 +1,206 @@
+"""The worker: `python -m workers.main`. A tick that drains every due row, and SAQ as the doorbell that wakes it sooner.
+
+The record of all work is in PostgreSQL (`common/leases.py`). SAQ runs one task, `drain(kind, due_key)`; a lost, doubled
+or late one changes nothing. Without Redis the tick does everything (docs/architecture.md, the life of a due row).
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from prometheus_client import start_http_server
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from saq import Worker
+from saq.queue.redis import RedisQueue
+
+from app.common import telemetry
+from app.common.jobs import DRAIN, QUEUE, create_bells
+from app.common.leases import BACKOFF_S, Claim, DueTable, LostLease
+from app.common.work import Doors, Unavailable
+from app.imports.wiring import DUE as IMPORT
+from app.imports.wiring import fail_import, import_jobs, run_import
+from app.settings import Settings
+
+CONCURRENCY = 4
+GRACE_S = 2
+DEQUEUE_S = 5
+
+
+@dataclass(frozen=True)
+class DueKind:
+    """A kind of due row: where its rows are, who handles one, who ends one that cannot be handled."""
+
+    table: DueTable
+    lease_s: float
+    handle: Callable[[Doors, Settings, Claim, Callable[[], bool]], Awaitable[bool]]
+    give_up: Callable[[Doors, Claim, str], Awaitable[None]]
+
+
+def registry(settings: Settings) -> dict[str, DueKind]:
+    return {IMPORT: DueKind(import_jobs, settings.import_lease_s, run_import, fail_import)}
+
+
+class Drainer:
+    """Claims due rows and has them handled, one at a time per call; calls beside each other split the rows."""
+
+    def __init__(self, settings: Settings, doors: Doors) -> None:
+        self._settings, self._doors = settings, doors
+        self._kinds = registry(settings)
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def drain(self, kind: str, key: UUID | None = None) -> None:
+        """Until none is due (of this id, if given). Raises Unavailable."""
+        due = self._kinds[kind]
+        while not self._stopping.is_set():
+            async with self._doors.open_system() as system:
+                claims = await due.table.claim(system, lease_s=due.lease_s, key=key)
+            if not claims:
+                return
+            await self._handle(kind, due, claims[0])
+
+    async def tick(self) -> None:
+        """Every poll: give back what dead workers held, then drain everything. Outlives any outage of the database."""
+        while not self._stopping.is_set():
+            try:
+                for kind, due in self._kinds.items():
+                    async with self._doors.open_system() as system:
+                        reaped = await due.table.reap(system)
+                    if reaped:
+                        telemetry.log.warning("leases ran out", kind=kind, rows=reaped)
+                await asyncio.gather(*(self.drain(kind) for kind in self._kinds))
+            except Unavailable as error:
+                telemetry.log.warning("tick failed", reason=str(error))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.poll_s):
+                    await self._stopping.wait()
+
+    async def _handle(self, kind: str, due: DueKind, claim: Claim) -> None:
+        try:
+            if await self._handle_through_outages(due, claim):
+                telemetry.due_handled.labels(kind, "done").inc()
+            else:
+                await self._put_back(due, claim, error="", wait_s=0)
+        except LostLease:
+            telemetry.due_handled.labels(kind, "lost").inc()
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - a handler's bug becomes the row's state, with a reason
+            await self._fail(kind, due, claim, error)
+
+    async def _handle_through_outages(self, due: DueKind, claim: Claim) -> bool:
+        """While the lease may still be ours an outage is waited out; past it the fence (LostLease) says so."""
+        deadline = asyncio.get_running_loop().time() + due.lease_s
+        while True:
+            try:
+                return await due.handle(self._doors, self._settings, claim, self._stopping.is_set)
+            except Unavailable:
+                if asyncio.get_running_loop().time() >= deadline or self._stopping.is_set():
+                    raise
+                await asyncio.sleep(min(0.5, self._settings.poll_s))
+
+    async def _fail(self, kind: str, due: DueKind, claim: Claim, error: Exception) -> None:
+        error_id = telemetry.new_error_id()
+        telemetry.due_handled.labels(kind, "error").inc()
+        telemetry.log.error(
+            "due row failed",
+            kind=kind,
+            key=str(claim.id),
+            attempt=claim.attempt,
+            error_id=error_id,
+            error_type=type(error).__name__,
+            exc_info=error,
+        )
+        reason = f"Unexpected error {error_id}: {type(error).__name__}"
+        with suppress(LostLease):
+            if claim.attempt >= len(BACKOFF_S):
+                await due.give_up(self._doors, claim, reason)
+            else:
+                await self._put_back(due, claim, error=reason, wait_s=BACKOFF_S[claim.attempt - 1])
+
+    async def _put_back(self, due: DueKind, claim: Claim, *, error: str, wait_s: float) -> None:
+        async with self._doors.open_system() as system:
+            await due.table.retry_later(system, claim, error=error, wait_s=wait_s)
+
+
+class PatientQueue(RedisQueue):
+    """SAQ spins at most of a core while Redis is away; this one waits a second between tries."""
+
+    async def dequeue(self, timeout: float = 0.0, poll_interval: float = 0.0) -> Any:
+        try:
+            return await super().dequeue(timeout, poll_interval)
+        except (RedisError, OSError):
+            await asyncio.sleep(1)
+            return None
+
+
+async def drain(context: dict[str, Any], *, kind: str, due_key: str) -> None:
+    """The one SAQ task: idempotent, and only a doorbell."""
+    with suppress(Unavailable):  # the tick comes back to it
+        await context["drainer"].drain(kind, UUID(due_key))
+
+
+def saq_worker(settings: Settings, drainer: Drainer) -> "Worker[Any]":
+    assert settings.redis_url is not None
+    redis = Redis.from_url(settings.redis_url, socket_connect_timeout=1, socket_timeout=DEQUEUE_S * 2)
+    worker: Worker[Any] = Worker(
+        PatientQueue(redis, name=QUEUE),
+        functions=[(DRAIN, drain)],
+        concurrency=CONCURRENCY,
+        dequeue_timeout=DEQUEUE_S,
+        shutdown_grace_period_s=GRACE_S,
+    )
+    worker.SIGNALS = []
+    worker.context["drainer"] = drainer
+    return worker
+
+
+async def run(settings: Settings) -> None:
+    """Until SIGINT or SIGTERM; work in hand goes back to the rows, or ends with its lease."""
+    bells = create_bells(settings)
+    doors = Doors(settings, bells)
+    drainer = Drainer(settings, doors)
+    stop = asyncio.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    await bells.start()
+    if settings.worker_metrics_port:
+        start_http_server(settings.worker_metrics_port, settings.host)
+    tick = asyncio.create_task(drainer.tick(), name="tick")
+    saq = None if settings.redis_url is None or settings.redis_is_off else saq_worker(settings, drainer)
+    doorbell = asyncio.create_task(saq.start(), name="saq") if saq else None
+    telemetry.log.info("worker started", process="worker")
+    await _first(stop, tick)
+    drainer.stop()
+    if saq is not None and doorbell is not None:
+        saq.event.set()
+        await asyncio.wait([doorbell], timeout=GRACE_S + 1)
+    await asyncio.wait([tick], timeout=GRACE_S)
+    await bells.stop()
+    await doors.close()
+    if tick.done() and not tick.cancelled() and (error := tick.exception()):
+        raise error
+
+
+async def _first(stop: asyncio.Event, tick: "asyncio.Task[None]") -> None:
+    """A tick that dies ends the worker, and the supervisor starts another: it never lives on without it."""
+    waiting = asyncio.create_task(stop.wait())
+    await asyncio.wait([waiting, tick], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+
+
+def main() -> None:
+    settings = Settings()
+    telemetry.configure_logging(settings)
+    asyncio.run(run(settings))
+
+
+if __name__ == "__main__":
+    main()
