@@ -107,7 +107,7 @@ class Launch:
         """What every child sees. In production secrets are given, never invented."""
         if self.config.is_production and not self.config.jwt_secret:
             raise EmbeddedError(
-                "SALESPAD_JWT_SECRET is not set: in production it is given (openssl rand -base64 48), not made."
+                "SALESPAD_JWT_SECRET is not set: production never makes its own (openssl rand -base64 48)."
             )
         return dict(os.environ) | {
             "SALESPAD_ENV": self.config.env,
@@ -203,7 +203,7 @@ class Launch:
     async def migrate(self, cluster: Cluster | None, environment: dict[str, str]) -> None:
         """Bring the schema up to date, in a child; skipped when these files already brought it there."""
         state = await asyncio.to_thread(migration_state, cluster)
-        if cluster is not None and state == self.state.migrated:
+        if state and state == self.state.migrated:
             return
         child = self.product("migrate", [sys.executable, "-m", "app", "migrate"], environment, is_once=True)
         await self.supervisor.start(child)
