@@ -5,6 +5,6 @@ set -eu
 
 psql --no-psqlrc --set=ON_ERROR_STOP=1 --username="${POSTGRES_USER:-postgres}" --dbname=postgres \
     --set=password="${OWNER_PASSWORD:?}" <<'SQL'
-CREATE ROLE salespad LOGIN CREATEROLE CREATEDB NOSUPERUSER NOBYPASSRLS PASSWORD :'password';
-CREATE DATABASE salespad OWNER salespad;
+CREATE ROLE sp_owner LOGIN CREATEROLE CREATEDB NOSUPERUSER NOBYPASSRLS PASSWORD :'password';
+CREATE DATABASE salespad OWNER sp_owner;
 SQL
