@@ -103,7 +103,9 @@ def operations_routes(doors: Doors) -> list[Route]:
             async with doors.open_system() as system:
                 revision = (await system.execute(text("SELECT version_num FROM alembic_version"))).scalar()
         except Unavailable:
-            return JSONResponse({"status": "unavailable", "database": "away", "redis": redis}, status_code=503)
+            return JSONResponse(
+                {"status": "unavailable", "database": "away", "redis": redis}, status_code=503
+            )
         database = "ok" if revision == head_revision() else "not migrated: run python3 -m app migrate"
         status = 200 if database == "ok" else 503
         return JSONResponse(

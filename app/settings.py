@@ -29,7 +29,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SALESPAD_", extra="ignore", frozen=True)
 
     env: Environment = Field(
-        Environment.DEVELOPMENT, description="development, test or production; production refuses weak secrets"
+        Environment.DEVELOPMENT,
+        description="development, test or production; production refuses weak secrets",
     )
     home: Path = Field(
         Path(".salespad"), description="Folder of the embedded servers' data, secrets and the running state"
@@ -53,7 +54,8 @@ class Settings(BaseSettings):
         None, description="Address people reach the app at; links and allowed origins come from it"
     )
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Comma-separated further origins whose browsers may open the websocket or call the API"
+        (),
+        description="Comma-separated further origins whose browsers may open the websocket or call the API",
     )
     graphiql: bool | None = Field(None, description="Serve GraphiQL; default: on, off in production")
     log_format: str | None = Field(None, description="json or console; default: json in production")
@@ -82,16 +84,19 @@ class Settings(BaseSettings):
     extension_requests_per_minute: int = Field(100, ge=1, description="Rate limit a user, extension sessions")
 
     worker_metrics_port: int | None = Field(
-        None, ge=1, le=65535, description="Port on which a worker serves its own Prometheus metrics; default: none"
+        None,
+        ge=1,
+        le=65535,
+        description="Port on which a worker serves its own Prometheus metrics; default: none",
     )
-    poll_s: float = Field(
-        2, gt=0, description="Poll behind every doorbell (feed and due rows), seconds"
-    )
+    poll_s: float = Field(2, gt=0, description="Poll behind every doorbell (feed and due rows), seconds")
     lease_s: float = Field(
         60, gt=0, description="Time a worker holds a due row before another may take it, seconds"
     )
     import_lease_s: float = Field(
-        15, gt=0, description="As lease_s, for an import: renewed by every chunk, so it can be shorter, seconds"
+        15,
+        gt=0,
+        description="As lease_s, for an import: renewed by every chunk, so it can be shorter, seconds",
     )
     import_chunk_rows: int = Field(500, ge=1, description="Rows an import writes per transaction")
     feed_ring_size: int = Field(1000, ge=1, description="Feed events a process keeps per live workspace")
@@ -100,7 +105,11 @@ class Settings(BaseSettings):
     @field_validator("previous_jwt_secrets", "allowed_origins", mode="before")
     @classmethod
     def split_at_commas(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return (
+            tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
 
     @cached_property
     def is_production(self) -> bool:
@@ -130,9 +139,13 @@ def refuse_weak_secrets(settings: Settings) -> None:
         *(("SALESPAD_PREVIOUS_JWT_SECRETS", previous) for previous in settings.previous_jwt_secrets),
     ]:
         if not secret:
-            raise SystemExit(f"{name} is not set: give it at least 32 random bytes (openssl rand -base64 48).")
+            raise SystemExit(
+                f"{name} is not set: give it at least 32 random bytes (openssl rand -base64 48)."
+            )
         if len(secret.encode()) < 32 or (settings.is_production and looks_well_known(secret)):
-            raise SystemExit(f"{name} is short or well known: give it at least 32 random bytes (openssl rand -base64 48).")
+            raise SystemExit(
+                f"{name} is short or well known: give it at least 32 random bytes (openssl rand -base64 48)."
+            )
 
 
 def looks_well_known(secret: str) -> bool:

@@ -154,5 +154,3 @@ def _drop_unfinished(adapted: Any, record: Any, reset_state: Any) -> None:
     driver: "asyncpg.Connection[Any]" = adapted.driver_connection
     if not driver.is_closed() and driver.is_in_transaction():
         driver.terminate()
-
-

@@ -82,9 +82,7 @@ class SalesPadError(Exception):
 
     code: ClassVar[ErrorCode] = ErrorCode.INVALID
 
-    def __init__(
-        self, message: str, *, path: Sequence[str] = (), retry_at: datetime | None = None
-    ) -> None:
+    def __init__(self, message: str, *, path: Sequence[str] = (), retry_at: datetime | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.path = tuple(path)
@@ -210,7 +208,9 @@ def clean_text(text: str, *path: str, max_length: int = MAX_NAME, required: bool
 
 def clean_optional(text: str | None, *path: str, max_length: int = MAX_NAME) -> str | None:
     """As `clean_text`; an empty text is None."""
-    return (clean_text(text, *path, max_length=max_length, required=False) or None) if text is not None else None
+    return (
+        (clean_text(text, *path, max_length=max_length, required=False) or None) if text is not None else None
+    )
 
 
 def folded(text: str) -> str:

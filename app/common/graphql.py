@@ -105,7 +105,9 @@ class Rule:
             return
         actor = context.signed_in
         if not actor.role.includes(self.role):
-            raise Forbidden(f"This needs the role {self.role}; you are {actor.role}. Ask an admin of the workspace.")
+            raise Forbidden(
+                f"This needs the role {self.role}; you are {actor.role}. Ask an admin of the workspace."
+            )
         if actor.client is ClientKind.EXTENSION and not self.extension:
             raise Forbidden("A browser extension's session may not do this: use the web app.")
 
@@ -128,7 +130,9 @@ def query(*, requires: Role | None, description: str, extension: bool = False) -
     return wrap
 
 
-def mutation(*, requires: Role | None, description: str, extension: bool = False) -> Callable[[Resolver], Any]:
+def mutation(
+    *, requires: Role | None, description: str, extension: bool = False
+) -> Callable[[Resolver], Any]:
     """A refusal raised inside becomes the payload's `errors`; nothing else is caught."""
     rule = Rule(requires, extension)
 

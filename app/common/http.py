@@ -56,8 +56,12 @@ class RequestLog:
 
     async def _crash(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
         error_id = telemetry.new_error_id()
-        telemetry.log.error("unexpected error", error_id=error_id, error_type=type(error).__name__, exc_info=error)
-        answer = problem(500, "INTERNAL_SERVER_ERROR", f"Unexpected error. Quote {error_id} to whoever runs this server.")
+        telemetry.log.error(
+            "unexpected error", error_id=error_id, error_type=type(error).__name__, exc_info=error
+        )
+        answer = problem(
+            500, "INTERNAL_SERVER_ERROR", f"Unexpected error. Quote {error_id} to whoever runs this server."
+        )
         await answer(scope, receive, send)
 
 

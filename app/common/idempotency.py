@@ -9,7 +9,20 @@ from datetime import datetime
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Column, DateTime, LargeBinary, Named, Table, Text, TypedColumns, Uuid, bindparam, func, select, update
+from sqlalchemy import (
+    Column,
+    DateTime,
+    LargeBinary,
+    Named,
+    Table,
+    Text,
+    TypedColumns,
+    Uuid,
+    bindparam,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from app.common.database import Statement, metadata, workspace_key

@@ -45,7 +45,13 @@ class DueBell:
         with suppress(RedisError, OSError, TimeoutError):  # lost without harm: the tick finds it
             async with asyncio.timeout(RING_WAIT_S):
                 await self._queue.enqueue(
-                    DRAIN, kind=kind, due_key=key, key=f"{DRAIN}:{kind}:{key}", timeout=JOB_TIMEOUT_S, retries=1, ttl=-1
+                    DRAIN,
+                    kind=kind,
+                    due_key=key,
+                    key=f"{DRAIN}:{kind}:{key}",
+                    timeout=JOB_TIMEOUT_S,
+                    retries=1,
+                    ttl=-1,
                 )
 
 

@@ -11,7 +11,20 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, DateTime, Float, Index, Named, Table, Text, TypedColumns, Uuid, bindparam, func
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Float,
+    Index,
+    Named,
+    Table,
+    Text,
+    TypedColumns,
+    Uuid,
+    bindparam,
+    func,
+)
 from sqlalchemy import ColumnElement, literal_column, null, select, text, tuple_, update
 
 from app.common.database import Statement
@@ -72,17 +85,26 @@ class DueTable:
         self._claim = Statement(
             update(table)
             .where(tuple_(c.workspace_id, c.id).in_(due))
-            .values(status=literal_column(f"'{held}'"), attempt=c.attempt + 1, token=func.gen_random_uuid(), lease_until=lease_end)
+            .values(
+                status=literal_column(f"'{held}'"),
+                attempt=c.attempt + 1,
+                token=func.gen_random_uuid(),
+                lease_until=lease_end,
+            )
             .returning(c.workspace_id, c.id, c.token, c.attempt)
         )
         self._reap = Statement(
             update(table)
             .where(c.status == literal_column(f"'{held}'"), c.lease_until < func.now())
-            .values(status=literal_column(f"'{waiting}'"), token=null(), lease_until=null(), run_at=func.now())
+            .values(
+                status=literal_column(f"'{waiting}'"), token=null(), lease_until=null(), run_at=func.now()
+            )
             .returning(c.workspace_id, c.id)
         )
         mine = (
-            (c.workspace_id == bindparam("workspace_id")) & (c.id == bindparam("id")) & (c.token == bindparam("held_token"))
+            (c.workspace_id == bindparam("workspace_id"))
+            & (c.id == bindparam("id"))
+            & (c.token == bindparam("held_token"))
         )
         self._renew = Statement(
             update(table)
@@ -103,7 +125,9 @@ class DueTable:
             .returning(c.id)
         )
         self._count = Statement(
-            select(func.count()).select_from(table).where(c.status.in_([literal_column(f"'{waiting}'"), literal_column(f"'{held}'")]))
+            select(func.count())
+            .select_from(table)
+            .where(c.status.in_([literal_column(f"'{waiting}'"), literal_column(f"'{held}'")]))
         )
 
     @staticmethod
@@ -114,7 +138,9 @@ class DueTable:
             Index(f"ix_{name}_lease", "lease_until", postgresql_where=text(f"status = '{held}'")),
         )
 
-    async def claim(self, work: Work, *, lease_s: float, limit: int = 1, key: UUID | None = None) -> list[Claim]:
+    async def claim(
+        self, work: Work, *, lease_s: float, limit: int = 1, key: UUID | None = None
+    ) -> list[Claim]:
         """Takes up to `limit` due rows; two workers at once split them."""
         rows = await work.fetch(self._claim, key=key, limit=limit, lease_s=lease_s)
         return [Claim(row["workspace_id"], row["id"], row["token"], row["attempt"]) for row in rows]
@@ -133,7 +159,9 @@ class DueTable:
         """Raises LostLease when the row is no longer this worker's."""
         await self._finish(work, claim, status=status, error=error, wait_s=0)
 
-    async def _finish(self, work: Work, claim: Claim, *, status: str, error: str | None, wait_s: float) -> None:
+    async def _finish(
+        self, work: Work, claim: Claim, *, status: str, error: str | None, wait_s: float
+    ) -> None:
         if not await work.fetch(
             self._put_back,
             workspace_id=claim.workspace_id,

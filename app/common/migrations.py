@@ -26,7 +26,9 @@ TENANT = "nullif(current_setting('app.workspace_id', true), '')::uuid"
 def alembic_config(database_url: str) -> Config:
     config = Config()
     config.set_main_option("script_location", str(ROOT))
-    config.set_main_option("file_template", "%%(year)d-%%(month).2d-%%(day).2d-%%(hour).2d%%(minute).2d_%%(slug)s")
+    config.set_main_option(
+        "file_template", "%%(year)d-%%(month).2d-%%(day).2d-%%(hour).2d%%(minute).2d_%%(slug)s"
+    )
     config.attributes["database_url"] = asyncpg_url(database_url)
     return config
 
@@ -68,7 +70,9 @@ def create_roles() -> None:
     )
 
 
-def protect(table: str, *, column: str = "workspace_id", grants: str = "SELECT, INSERT, UPDATE, DELETE") -> None:
+def protect(
+    table: str, *, column: str = "workspace_id", grants: str = "SELECT, INSERT, UPDATE, DELETE"
+) -> None:
     """The tenant wall of one table. `grants` is what sp_app may; sp_system may do everything."""
     protect_by(table, f"{column} = (SELECT {TENANT})", grants=grants)
 
@@ -96,7 +100,9 @@ def as_system() -> Iterator[None]:
     op.execute("RESET ROLE")
 
 
-def add_tenant_key(table: str, columns: Sequence[str], referenced: str, referenced_columns: Sequence[str]) -> None:
+def add_tenant_key(
+    table: str, columns: Sequence[str], referenced: str, referenced_columns: Sequence[str]
+) -> None:
     """A foreign key over tables with rows: validated with FORCE off, or PostgreSQL would see no row and pass orphans."""
     names = [table] if table == referenced else [table, referenced]
     for name in names:

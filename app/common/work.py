@@ -79,7 +79,9 @@ class Work(Reads):
         self.events: list[Event] = []
         self.due: list[tuple[str, UUID]] = []
 
-    async def execute(self, clause: Executable, values: Mapping[str, object] | None = None) -> CursorResult[Any]:
+    async def execute(
+        self, clause: Executable, values: Mapping[str, object] | None = None
+    ) -> CursorResult[Any]:
         telemetry.sql_statements.inc()
         return cast("CursorResult[Any]", await self._connection.execute(clause, values))
 

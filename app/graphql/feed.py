@@ -58,7 +58,9 @@ class FeedItem:
     ids: list[strawberry.ID] = strawberry.field(
         description="What it happened to, up to 100; empty when there were more: fetch again."
     )
-    lead: Lead | None = strawberry.field(description="The lead, when it is one and still there.", default=None)
+    lead: Lead | None = strawberry.field(
+        description="The lead, when it is one and still there.", default=None
+    )
     lead_import: LeadImport | None = strawberry.field(
         description="The import, when the item tells of one.", default=None
     )

@@ -77,7 +77,9 @@ def measure(document: DocumentNode) -> Cost:
     return cost
 
 
-def _measure_selections(root: SelectionSetNode, fragments: dict[str, FragmentDefinitionNode], cost: Cost) -> None:
+def _measure_selections(
+    root: SelectionSetNode, fragments: dict[str, FragmentDefinitionNode], cost: Cost
+) -> None:
     pending: list[tuple[SelectionSetNode, int, bool]] = [(root, 1, False)]
     while pending and cost.selections <= MAX_SELECTIONS:
         selection_set, depth, is_introspection = pending.pop()
@@ -129,7 +131,9 @@ class Documents:
             self._checked.move_to_end(text)
             return known
         if len(text) > MAX_DOCUMENT_CHARACTERS:
-            raise too_complex(f"A document may have {MAX_DOCUMENT_CHARACTERS:,} characters at most: use variables.")
+            raise too_complex(
+                f"A document may have {MAX_DOCUMENT_CHARACTERS:,} characters at most: use variables."
+            )
         document = parse(text, max_tokens=MAX_TOKENS)
         cost = measure(document)
         refusal = cost.refusal()

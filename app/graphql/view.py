@@ -48,7 +48,9 @@ MAX_OPERATIONS_PER_SOCKET = 20
 class Refused(HTTPException):
     """An answer before any execution."""
 
-    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(status, message)
         self.code, self.headers = code, dict(headers or {})
 
@@ -79,7 +81,9 @@ class GraphQLView(GraphQL[Context, None]):
         try:
             response = await self.run(request)
         except Refused as refused:
-            response = self._error_response(refused.status_code, refused.reason, refused.code, refused.headers)
+            response = self._error_response(
+                refused.status_code, refused.reason, refused.code, refused.headers
+            )
         except HTTPException as error:
             response = self._error_response(error.status_code, error.reason, "BAD_REQUEST", {})
         response.headers["Cache-Control"] = "no-store"

@@ -24,9 +24,7 @@ from app.settings import Settings
 
 
 def import_use_cases(work: Work, workspace_id: UUID) -> ImportUseCases:
-    return ImportUseCases(
-        workspace_id, ImportRepository(work), Idempotency(work, workspace_id), work, uuid7
-    )
+    return ImportUseCases(workspace_id, ImportRepository(work), Idempotency(work, workspace_id), work, uuid7)
 
 
 async def run_import(doors: Doors, settings: Settings, claim: Claim, is_stopping: Callable[[], bool]) -> bool:

@@ -54,11 +54,15 @@ class Tag:
         """`changes` holds what was given: `name`, `color` (None: back to the default). Raises Invalid."""
         changed = self
         if "name" in changes:
-            changed = replace(changed, name=clean_text(changes["name"] or "", "name", max_length=MAX_TAG_NAME))
+            changed = replace(
+                changed, name=clean_text(changes["name"] or "", "name", max_length=MAX_TAG_NAME)
+            )
         if "color" in changes:
             color = changes["color"]
             changed = replace(changed, color=clean_color(color) if color else default_color(changed.name))
-        differences = [field for field in ("name", "color") if getattr(self, field) != getattr(changed, field)]
+        differences = [
+            field for field in ("name", "color") if getattr(self, field) != getattr(changed, field)
+        ]
         return changed, TagChanged(entity_ids=[self.id], changed=differences) if differences else None
 
     def delete(self) -> TagChanged:

@@ -11,7 +11,19 @@ from uuid import UUID
 
 import asyncpg
 import orjson
-from sqlalchemy import ARRAY, BigInteger, CheckConstraint, DateTime, Named, Table, Text, TypedColumns, Uuid, func, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Named,
+    Table,
+    Text,
+    TypedColumns,
+    Uuid,
+    func,
+    text,
+)
 from sqlalchemy import Column as SqlColumn
 
 from app.common.database import JsonObject, Statement, metadata, workspace_key
@@ -77,7 +89,12 @@ class Fetching(Protocol):
 
 
 async def append_events(
-    work: Fetching, workspace_id: UUID, events: Sequence[Event], *, actor_id: UUID | None, actor_kind: ActorKind
+    work: Fetching,
+    workspace_id: UUID,
+    events: Sequence[Event],
+    *,
+    actor_id: UUID | None,
+    actor_kind: ActorKind,
 ) -> int:
     """The last seq written, 0 if there was nothing to append. Must be the transaction's last statement."""
     if not events:

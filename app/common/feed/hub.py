@@ -246,5 +246,3 @@ def _event(row: asyncpg.Record) -> FeedEvent:
         actor_kind=ActorKind(row["actor_kind"]),
         at=row["at"],
     )
-
-

@@ -119,7 +119,9 @@ def import_request(
 ) -> ImportRequest:
     """Raises Invalid at the argument that is wrong."""
     if source not in IMPORTING:
-        raise Invalid("Give the platform of the page: INSTAGRAM, FACEBOOK, LINKEDIN or API.", path=("platform",))
+        raise Invalid(
+            "Give the platform of the page: INSTAGRAM, FACEBOOK, LINKEDIN or API.", path=("platform",)
+        )
     if not 1 <= len(rows) <= MAX_LEADS:
         raise Invalid(f"Send 1 to {MAX_LEADS:,} leads in one call; split a larger batch.", path=("leads",))
     if page_url is not None:

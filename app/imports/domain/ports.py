@@ -40,5 +40,7 @@ class Ledger(Protocol):
     ) -> Sequence[WrittenLead]:
         """Writes the chunk's leads. A lead this import touched in an earlier chunk is DUPLICATE_IN_FILE."""
 
-    async def record(self, results: Sequence[RowResult], progress: Progress, *, is_progress_told: bool) -> None:
+    async def record(
+        self, results: Sequence[RowResult], progress: Progress, *, is_progress_told: bool
+    ) -> None:
         """The rows' outcomes and the import's counts; ends the import when every row has one."""

@@ -39,7 +39,9 @@ def _job_columns() -> Select[Any]:
         *(import_job.c[name] for name in ("status", "source", "total_rows", "processed_rows", "error")),
         *(import_job.c[name] for name in ("created_at", "finished_at", "page_url", "created_by")),
         cast(import_job.c.counts, Text).label("counts"),
-        cast(import_job.c.processed_rows / func.greatest(elapsed, text("0.001")), Text).label("rows_per_second"),
+        cast(import_job.c.processed_rows / func.greatest(elapsed, text("0.001")), Text).label(
+            "rows_per_second"
+        ),
         func.now().label("now"),
     ).where(import_job.c.workspace_id == bindparam("workspace_id"))
 
@@ -63,8 +65,11 @@ BY_IDS = Statement(_job_columns().where(import_job.c.id == any_(bindparam("ids",
 WITH_FEED = Statement(
     _job_columns()
     .add_columns(
-        select(text("seq")).select_from(text("feed_head h")).where(text("h.workspace_id = import_job.workspace_id"))
-        .scalar_subquery().label("feed_seq")
+        select(text("seq"))
+        .select_from(text("feed_head h"))
+        .where(text("h.workspace_id = import_job.workspace_id"))
+        .scalar_subquery()
+        .label("feed_seq")
     )
     .where(import_job.c.id == bindparam("id"))
 )
@@ -108,7 +113,9 @@ async def list_imports(
     """Newest first."""
     position = {"after_at": after.at, "after_id": after.id} if after else {}
     statement = NEWEST_AFTER if after else NEWEST
-    return Page.of(await reads.fetch(statement, workspace_id=workspace_id, limit=first + 1, **position), first)
+    return Page.of(
+        await reads.fetch(statement, workspace_id=workspace_id, limit=first + 1, **position), first
+    )
 
 
 async def imports_by_id(reads: Reads, workspace_id: UUID, ids: Sequence[UUID]) -> dict[UUID, asyncpg.Record]:
@@ -116,7 +123,9 @@ async def imports_by_id(reads: Reads, workspace_id: UUID, ids: Sequence[UUID]) -
     return {row["key"]: row for row in rows}
 
 
-async def import_and_position(reads: Reads, workspace_id: UUID, id: UUID) -> tuple[asyncpg.Record, int] | None:
+async def import_and_position(
+    reads: Reads, workspace_id: UUID, id: UUID
+) -> tuple[asyncpg.Record, int] | None:
     """The import, and the feed's position of the same snapshot."""
     row = await reads.fetch_one(WITH_FEED, workspace_id=workspace_id, id=id)
     return (row, int(row["feed_seq"])) if row else None
@@ -146,5 +155,3 @@ async def provenance_of_leads(
     for row in await reads.fetch(PROVENANCE, workspace_id=workspace_id, ids=list(ids)):
         found[row["lead_id"]].append(row)
     return found
-
-

@@ -38,7 +38,10 @@ ADD_ROWS = Statement(
 )
 JOB = Statement(
     select(
-        *(import_job.c[name] for name in ("source", "policy", "owner_id", "tag_ids", "created_by", "total_rows")),
+        *(
+            import_job.c[name]
+            for name in ("source", "policy", "owner_id", "tag_ids", "created_by", "total_rows")
+        ),
         cast(import_job.c.counts, Text).label("counts"),
         text("(progress_at IS NULL OR progress_at < now() - interval '1 second') AS is_progress_due"),
     ).where(import_job.c.workspace_id == bindparam("workspace_id"), import_job.c.id == bindparam("id"))
@@ -102,7 +105,8 @@ class ImportRepository:
         self, workspace_id: UUID, import_id: UUID, request: ImportRequest, *, created_by: UUID
     ) -> None:
         rejected = [
-            RowResult(row, RowOutcome.REJECTED, problem=problem) for row, problem in request.unstorable.items()
+            RowResult(row, RowOutcome.REJECTED, problem=problem)
+            for row, problem in request.unstorable.items()
         ]
         await self._work.fetch(
             ADD_JOB,
@@ -174,7 +178,9 @@ class ImportLedger:
             settle=lambda: self._work.fetch(SAME_LEAD_EARLIER, **self._of),
         )
 
-    async def record(self, results: Sequence[RowResult], progress: Progress, *, is_progress_told: bool) -> None:
+    async def record(
+        self, results: Sequence[RowResult], progress: Progress, *, is_progress_told: bool
+    ) -> None:
         await _record(self._work, self._claim.workspace_id, self._claim.id, results)
         told = await self._work.fetch(
             PROGRESS,

@@ -46,6 +46,11 @@ import_job = Table(
     metadata,
     ImportJobColumns,
     workspace_key(),
+    ForeignKeyConstraint(
+        ["workspace_id", "owner_id"],
+        ["member.workspace_id", "member.user_id"],
+        ondelete="SET NULL (owner_id)",
+    ),
     ForeignKeyConstraint(["created_by"], ["app_user.id"], ondelete="SET NULL"),
     Index("ix_import_job_newest", "workspace_id", text("created_at DESC"), text("id DESC")),
     *DueTable.indexes("import_job", WAITING, HELD),
@@ -74,8 +79,12 @@ import_row = Table(
     ForeignKeyConstraint(
         ["workspace_id", "lead_id"], ["lead.workspace_id", "lead.id"], ondelete="SET NULL (lead_id)"
     ),
-    Index("ix_import_row_pending", "workspace_id", "import_id", "row", postgresql_where=text("outcome IS NULL")),
-    Index("ix_import_row_problem", "workspace_id", "import_id", "row", postgresql_where=text("code IS NOT NULL")),
+    Index(
+        "ix_import_row_pending", "workspace_id", "import_id", "row", postgresql_where=text("outcome IS NULL")
+    ),
+    Index(
+        "ix_import_row_problem", "workspace_id", "import_id", "row", postgresql_where=text("code IS NOT NULL")
+    ),
     Index("ix_import_row_lead", "workspace_id", "lead_id", postgresql_where=text("lead_id IS NOT NULL")),
 )
 

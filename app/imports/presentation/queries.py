@@ -24,7 +24,9 @@ LIST = "imports"
 @strawberry.type
 class ImportsQuery:
     @query(requires=Role.VIEWER, extension=True, description="The workspace's imports, newest first.")
-    async def lead_imports(self, info: Info, first: int = 20, after: str | None = None) -> LeadImportConnection:
+    async def lead_imports(
+        self, info: Info, first: int = 20, after: str | None = None
+    ) -> LeadImportConnection:
         workspace_id = info.context.signed_in.workspace_id
         position = Keyset.decode(LIST, after) if after is not None else None
         async with info.context.doors.open_reads(workspace_id) as reads:

@@ -78,7 +78,10 @@ class LeadImport:
         rows = await info.context.loader("row_problems").load((self.id, page_size(first)))
         return [
             RowError(
-                row=row["row"], code=row["code"], field=row["field"], message=ROW_MESSAGES[RowCode(row["code"])]
+                row=row["row"],
+                code=row["code"],
+                field=row["field"],
+                message=ROW_MESSAGES[RowCode(row["code"])],
             )
             for row in rows
         ]
@@ -133,13 +136,16 @@ class ImportedLeadInput:
         description="The name shown; left out, the username stands in.", default=None
     )
     username: str | None = strawberry.field(description="The network's handle, as shown.", default=None)
-    profile_url: str = strawberry.field(description="The profile's address: what the person is recognised by.")
+    profile_url: str = strawberry.field(
+        description="The profile's address: what the person is recognised by."
+    )
     avatar_url: str | None = strawberry.field(description="A picture's https:// address.", default=None)
     headline: str | None = strawberry.field(description="Becomes the lead's title.", default=None)
     company: str | None = strawberry.field(description="The company.", default=None)
     email: str | None = strawberry.field(description="An e-mail address.", default=None)
     phone: str | None = strawberry.field(
-        description="A phone number; without a country code it is read in the workspace's region.", default=None
+        description="A phone number; without a country code it is read in the workspace's region.",
+        default=None,
     )
     metadata: JSON | None = strawberry.field(description="What else the page tells.", default=None)
 

@@ -15,4 +15,6 @@ class StageUseCases:
 
     async def create_default_stages(self, workspace_id: UUID, locale: str) -> None:
         """The seven stages of a new workspace, in its locale."""
-        await self.stages.add_all(workspace_id, default_stages([self.new_id() for _ in DEFAULT_STAGES], locale))
+        await self.stages.add_all(
+            workspace_id, default_stages([self.new_id() for _ in DEFAULT_STAGES], locale)
+        )

@@ -25,6 +25,4 @@ class OwnerNotFound(NotFound):
 
 class TagsNotFound(NotFound):
     def __init__(self, position: int) -> None:
-        super().__init__(
-            "No such tag: pick one of this workspace's tags.", path=("tagIds", str(position))
-        )
+        super().__init__("No such tag: pick one of this workspace's tags.", path=("tagIds", str(position)))

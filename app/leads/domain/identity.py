@@ -68,7 +68,9 @@ def phone_identity(text: str, *, region: str) -> Identity:
         raise NotAnIdentity(message) from None
     if not phonenumbers.is_valid_number(number):
         raise NotAnIdentity(message)
-    return Identity(IdentityKind.PHONE, phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    return Identity(
+        IdentityKind.PHONE, phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    )
 
 
 _INSTAGRAM = re.compile(r"[a-z0-9._]{1,30}", re.ASCII)

@@ -61,7 +61,9 @@ def new_lead(given: Mapping[str, str | None], *, metadata: Mapping[str, object],
     for key in ("name", "company", "title"):
         try:
             texts[key] = (
-                clean_text(given.get(key) or "", key) if key == "name" else clean_optional(given.get(key), key)
+                clean_text(given.get(key) or "", key)
+                if key == "name"
+                else clean_optional(given.get(key), key)
             )
         except Invalid as refusal:
             refusals.append(refusal)

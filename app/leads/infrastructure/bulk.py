@@ -186,7 +186,9 @@ ADD_TAGS = Statement(
     )
 )
 OUTCOMES = Statement(
-    text("SELECT n, lead_id, known, coalesce(outcome, 'UNCHANGED') AS outcome FROM pg_temp.stage_lead ORDER BY n")
+    text(
+        "SELECT n, lead_id, known, coalesce(outcome, 'UNCHANGED') AS outcome FROM pg_temp.stage_lead ORDER BY n"
+    )
 )
 
 

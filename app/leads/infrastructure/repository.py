@@ -120,7 +120,10 @@ class LeadRepository:
         if tag_ids:
             await self._work.execute(
                 insert(lead_tag),
-                [{"workspace_id": workspace_id, "lead_id": lead_id, "tag_id": id} for id in dict.fromkeys(tag_ids)],
+                [
+                    {"workspace_id": workspace_id, "lead_id": lead_id, "tag_id": id}
+                    for id in dict.fromkeys(tag_ids)
+                ],
             )
 
     async def _taken(self, workspace_id: UUID, lead: NewLead) -> IdentityTaken:
@@ -151,7 +154,10 @@ class LeadRepository:
         """Raises TagsNotFound at the first that is none of this workspace's; holds them until the commit."""
         if not tag_ids:
             return
-        found = {row["id"] for row in await self._work.fetch(TAGS, workspace_id=workspace_id, tag_ids=list(tag_ids))}
+        found = {
+            row["id"]
+            for row in await self._work.fetch(TAGS, workspace_id=workspace_id, tag_ids=list(tag_ids))
+        }
         for position, tag_id in enumerate(tag_ids):
             if tag_id not in found:
                 raise TagsNotFound(position)
@@ -165,9 +171,13 @@ class StageRepository:
         await self._work.execute(
             insert(stage),
             [
-                {"workspace_id": workspace_id, "id": s.id, "name": s.name, "kind": s.kind.value, "position": s.position}
+                {
+                    "workspace_id": workspace_id,
+                    "id": s.id,
+                    "name": s.name,
+                    "kind": s.kind.value,
+                    "position": s.position,
+                }
                 for s in stages
             ],
         )
-
-

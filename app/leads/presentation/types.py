@@ -69,7 +69,9 @@ class Stage:
     position: int = strawberry.field(description="Its place on the board, from 0.")
 
 
-@strawberry.type(description="One address, number or profile of a lead; it belongs to no other lead of the workspace.")
+@strawberry.type(
+    description="One address, number or profile of a lead; it belongs to no other lead of the workspace."
+)
 class Identity:
     id: strawberry.ID = strawberry.field(description="Its id.")
     kind: IdentityKind = strawberry.field(description="What it is.")
@@ -110,7 +112,12 @@ class Lead:
     @classmethod
     def of(cls, row: asyncpg.Record, tags: Mapping[str, Tag]) -> "Lead":
         owner = (
-            User(id=row["owner_id"], name=row["owner_name"], email=row["owner_email"], locale=row["owner_locale"])
+            User(
+                id=row["owner_id"],
+                name=row["owner_name"],
+                email=row["owner_email"],
+                locale=row["owner_locale"],
+            )
             if row["owner_id"]
             else None
         )
@@ -175,7 +182,9 @@ class LeadFilter:
     stage_ids: list[strawberry.ID] | None = strawberry.field(
         description="In any of these stages (at most 100).", default=None
     )
-    sources: list[LeadSource] | None = strawberry.field(description="From any of these sources.", default=None)
+    sources: list[LeadSource] | None = strawberry.field(
+        description="From any of these sources.", default=None
+    )
 
 
 @strawberry.input(description="A new lead.")
@@ -183,14 +192,23 @@ class CreateLeadInput:
     name: str = strawberry.field(description="1 to 200 characters.")
     email: str | None = strawberry.field(description="An e-mail address.", default=None)
     phone: str | None = strawberry.field(
-        description="A phone number; without a country code it is read in the workspace's region.", default=None
+        description="A phone number; without a country code it is read in the workspace's region.",
+        default=None,
     )
     company: str | None = strawberry.field(description="The company.", default=None)
     title: str | None = strawberry.field(description="The job title.", default=None)
-    linkedin: str | None = strawberry.field(description="A LinkedIn profile: address or handle.", default=None)
-    instagram: str | None = strawberry.field(description="An Instagram profile: address or handle.", default=None)
-    facebook: str | None = strawberry.field(description="A Facebook profile: address or handle.", default=None)
-    owner_id: strawberry.ID | None = strawberry.field(description="The member who looks after it.", default=None)
+    linkedin: str | None = strawberry.field(
+        description="A LinkedIn profile: address or handle.", default=None
+    )
+    instagram: str | None = strawberry.field(
+        description="An Instagram profile: address or handle.", default=None
+    )
+    facebook: str | None = strawberry.field(
+        description="A Facebook profile: address or handle.", default=None
+    )
+    owner_id: strawberry.ID | None = strawberry.field(
+        description="The member who looks after it.", default=None
+    )
     stage_id: strawberry.ID | None = strawberry.field(
         description="Left out: the first open stage.", default=None
     )

@@ -21,7 +21,9 @@ class TagRepository:
             raise TooManyTags
         added = await self._work.execute(
             insert(table)
-            .values(workspace_id=workspace_id, id=tag.id, name=tag.name, name_key=tag.name_key, color=tag.color)
+            .values(
+                workspace_id=workspace_id, id=tag.id, name=tag.name, name_key=tag.name_key, color=tag.color
+            )
             .on_conflict_do_nothing()
         )
         if added.rowcount != 1:

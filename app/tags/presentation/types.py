@@ -20,7 +20,9 @@ class Tag:
 @strawberry.input(description="A new tag.")
 class CreateTagInput:
     name: str = strawberry.field(description="1 to 50 characters.")
-    color: str | None = strawberry.field(description="#rrggbb; left out, one is chosen by the name.", default=None)
+    color: str | None = strawberry.field(
+        description="#rrggbb; left out, one is chosen by the name.", default=None
+    )
 
 
 @strawberry.input(description="What to change of a tag; what is left out stays.")
