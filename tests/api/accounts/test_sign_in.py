@@ -11,7 +11,7 @@ from app.accounts.infrastructure.passwords import PasswordService
 from app.common.domain import Throttled
 from app.common.work import Doors
 from app.settings import Settings
-from tests.api.accounts.visitor import PASSWORD, SIGN_IN, VIEWER, Visitor, execute, ids, registration
+from tests.api.accounts.visitor import PASSWORD, REFRESH, SIGN_IN, VIEWER, Visitor, execute, ids, registration
 
 
 async def test_opens_a_session_however_the_address_is_typed(visitor: Visitor) -> None:
@@ -108,9 +108,10 @@ async def test_a_full_queue_of_passwords_is_throttled_and_the_loop_stays_free() 
 async def test_an_extension_s_session_says_so(visitor: Visitor) -> None:
     email = (await visitor.sign_up())["viewer"]["user"]["email"]
     session = (await visitor.ask(SIGN_IN, email=email, password=PASSWORD, client="EXTENSION"))["session"]
-    claims = _claims(session["accessToken"])
-    assert claims["client"] == "EXTENSION"
-    assert (await visitor.ask(VIEWER, session["accessToken"]))["user"]["email"] == email
+    refreshed = (await visitor.ask(REFRESH, refreshToken=session["refreshToken"]))["session"]
+    for token in (session["accessToken"], refreshed["accessToken"]):
+        assert jwt.decode(token, options={"verify_signature": False})["client"] == "EXTENSION"
+        assert (await visitor.ask(VIEWER, token))["user"]["email"] == email
 
 
 async def test_the_workspace_used_last_or_the_one_asked_for(visitor: Visitor, doors: Doors) -> None:
@@ -136,8 +137,3 @@ async def test_the_workspace_used_last_or_the_one_asked_for(visitor: Visitor, do
     for foreign in (str(uuid4()), "not-an-id"):
         refused = await sign_in(workspaceId=foreign)
         assert (refused["code"], refused["path"]) == ("NOT_FOUND", ["workspaceId"])
-
-
-def _claims(token: str) -> dict[str, Any]:
-    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
-    return claims

@@ -29,6 +29,20 @@ async def test_an_english_workspace(visitor: Visitor) -> None:
     assert (workspace["timeZone"], workspace["phoneRegion"]) == ("UTC", "US")
 
 
+@pytest.mark.parametrize(
+    ("locale", "names"),
+    [
+        ("pt-BR", ["Novo", "Contatado", "Respondeu", "Qualificado", "Proposta", "Ganho", "Perdido"]),
+        ("en", ["New", "Contacted", "Replied", "Qualified", "Proposal", "Won", "Lost"]),
+    ],
+)
+async def test_the_workspace_has_its_stages(visitor: Visitor, locale: str, names: list[str]) -> None:
+    session = await visitor.sign_up(locale=locale)
+    stages = await visitor.ask("{ stages { name kind } }", session["accessToken"])
+    assert [stage["name"] for stage in stages] == names
+    assert [stage["kind"] for stage in stages] == ["OPEN"] * 5 + ["WON", "LOST"]
+
+
 async def test_each_bad_field_is_marked(visitor: Visitor) -> None:
     payload = await visitor.ask(
         SIGN_UP, email="nobody", password="short", name=" ", workspaceName="a\x00b", locale="xx"
