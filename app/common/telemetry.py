@@ -7,6 +7,7 @@ accident. Metrics are Prometheus', read at `/metrics`.
 import logging
 import secrets
 import sys
+import traceback
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -54,6 +55,19 @@ def _allow_listed(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMa
     return {key: value for key, value in entry.items() if key in ALLOWED_KEYS}
 
 
+def _trace(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Where an exception came from, without its message: a driver's message quotes the row."""
+    error = entry.pop("exc_info", None)
+    if isinstance(error, BaseException):
+        frames = traceback.extract_tb(error.__traceback__)
+        places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+        cause = error.__cause__ or error.__context__
+        entry["exception"] = "\n".join(
+            [type(error).__name__, *places, *([f"from {type(cause).__name__}"] if cause else [])]
+        )
+    return entry
+
+
 def configure_logging(settings: Settings) -> None:
     as_json = (settings.log_format or ("json" if settings.is_production else "console")) == "json"
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
@@ -65,9 +79,8 @@ def configure_logging(settings: Settings) -> None:
     renderer: Any = (
         structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
     )
-    exceptions = [structlog.processors.format_exc_info] if as_json else []
     structlog.configure(
-        processors=[*shared, *exceptions, _allow_listed, renderer],
+        processors=[*shared, _trace, _allow_listed, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,

@@ -66,7 +66,7 @@ def _masked(error: GraphQLError) -> dict[str, Any]:
         "unexpected error",
         error_id=error_id,
         error_type=type(original).__name__,
-        exc_info=(type(original), original, original.__traceback__),
+        exc_info=original,
     )
     masked: dict[str, Any] = {
         "message": "Unexpected error.",

@@ -1,7 +1,9 @@
 """The root types: one import and one base class per module."""
 
 import strawberry
+from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types.execution import ExecutionContext
 
 from app.accounts.presentation.mutations import AccountsMutation
 from app.accounts.presentation.queries import AccountsQuery
@@ -36,7 +38,14 @@ class Subscription(FeedSubscription, ImportsSubscription):
 BATCHES: dict[str, BatchFunction] = {"provenance": load_provenance, "row_problems": load_row_problems}
 """What nested fields load, by the name their type asks for."""
 
-schema = strawberry.Schema(
+class SalesPadSchema(strawberry.Schema):
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        """Nothing here: the door logs what is ours and tells the rest (`errors.py`)."""
+
+
+schema = SalesPadSchema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,

@@ -120,7 +120,7 @@ class ImportRepository:
             created_by=created_by,
             total_rows=len(request.rows),
             processed_rows=len(rejected),
-            counts=orjson.dumps({RowOutcome.REJECTED: len(rejected)}).decode(),
+            counts=orjson.dumps({RowOutcome.REJECTED.value: len(rejected)}).decode(),
         )
         await self._work.fetch(
             ADD_ROWS,
