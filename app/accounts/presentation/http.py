@@ -4,7 +4,7 @@
 other sites from using it (security.md 3.1). Errors are RFC 9457 problems.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -14,11 +14,13 @@ from starlette.routing import Route
 from app.accounts.domain.session import Caller
 from app.accounts.wiring import AccountsServices
 from app.common.domain import ErrorCode, SalesPadError
+from app.common.work import Unavailable
 from app.settings import Settings
 
 COOKIE = "__Host-sp_rt"
 STATUS = {ErrorCode.CONFLICT: HTTPStatus.CONFLICT, ErrorCode.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED}
 SAME_SITE = {"same-origin", "same-site"}
+RETRY_LATER = {"Retry-After": "1"}
 LOOPBACK = ("127.0.0.1", "localhost")
 
 
@@ -82,16 +84,24 @@ def own_pages_only(settings: Settings, endpoint: Endpoint) -> Endpoint:
         site = request.headers.get("sec-fetch-site", "same-origin")
         if request.headers.get("origin") not in origins or site not in SAME_SITE:
             return problem(HTTPStatus.FORBIDDEN, "FORBIDDEN", "Only the app's own pages may call this.")
-        return await endpoint(request)
+        try:
+            return await endpoint(request)
+        except Unavailable:
+            return problem(
+                HTTPStatus.SERVICE_UNAVAILABLE, "UNAVAILABLE", "Try again in a moment.", RETRY_LATER
+            )
 
     return guarded
 
 
 def allowed_origins(settings: Settings) -> frozenset[str]:
-    """The app's own and the configured ones; on a loopback address, both its names."""
+    """The app's own and the configured web pages, no extension: it has a session of its own. On a loopback
+    address, both its names.
+    """
     own = settings.base_url
+    others = (origin for origin in settings.allowed_origins if origin.startswith(("http://", "https://")))
     names = {own.replace(f"//{one}", f"//{other}", 1) for one in LOOPBACK for other in LOOPBACK}
-    return frozenset({own, *names, *settings.allowed_origins})
+    return frozenset({own, *names, *others})
 
 
 def caller_of(request: Request) -> Caller:
@@ -102,8 +112,11 @@ def no_store(body: dict[str, object]) -> Response:
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
-def problem(status: HTTPStatus, code: str, detail: str) -> Response:
+def problem(status: HTTPStatus, code: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     body = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail, "code": code}
     return JSONResponse(
-        body, status, media_type="application/problem+json", headers={"Cache-Control": "no-store"}
+        body,
+        status,
+        media_type="application/problem+json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
     )

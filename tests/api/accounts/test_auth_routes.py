@@ -1,8 +1,14 @@
 """The refresh cookie and the two routes that read it."""
 
+import asyncio
+import json
+
 import httpx
 import pytest
+from starlette.types import ASGIApp, Message
 
+from app.accounts.presentation.http import allowed_origins
+from app.settings import Settings
 from tests.api.accounts.visitor import PASSWORD, SIGN_IN, VIEWER, Visitor
 
 COOKIE = "__Host-sp_rt"
@@ -97,3 +103,44 @@ async def test_graphql_reads_no_cookie(visitor: Visitor) -> None:
     await visitor.sign_up(cookie=True)
     answer = (await visitor.post(VIEWER)).json()
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["UNAUTHENTICATED"]
+
+
+async def test_a_websocket_can_set_no_cookie(visitor: Visitor, app: ASGIApp) -> None:
+    session = await visitor.sign_up()
+    subscribe = {"query": SIGN_IN, "variables": {"input": {"email": "x", "password": "x", "cookie": True}}}
+    sent: asyncio.Queue[Message] = asyncio.Queue()
+    received: asyncio.Queue[Message] = asyncio.Queue()
+    scope = {
+        "type": "websocket",
+        "scheme": "wss",
+        "path": "/graphql",
+        "query_string": b"",
+        "headers": [],
+        "client": ("10.0.0.1", 1),
+        "subprotocols": ["graphql-transport-ws"],
+    }
+    socket = asyncio.create_task(app(scope, received.get, sent.put))
+    await received.put({"type": "websocket.connect"})
+    for message in (
+        {"type": "connection_init", "payload": {"authorization": f"Bearer {session['accessToken']}"}},
+        {"type": "subscribe", "id": "1", "payload": subscribe},
+    ):
+        await received.put({"type": "websocket.receive", "text": json.dumps(message)})
+    answers = []
+    while not answers or answers[-1]["type"] not in ("next", "error"):
+        event = await asyncio.wait_for(sent.get(), 5)
+        if event["type"] == "websocket.send":
+            answers.append(json.loads(event.get("text") or event["bytes"]))
+    await received.put({"type": "websocket.disconnect", "code": 1000})
+    await socket
+    (error,) = answers[-1]["payload"]["data"]["signIn"]["errors"]
+    assert (error["code"], error["path"]) == ("INVALID", ["cookie"])
+
+
+def test_an_extension_s_origin_is_none_of_the_app_s_pages() -> None:
+    settings = Settings(
+        public_url="https://app.example.com/",
+        allowed_origins=("https://www.example.com", "chrome-extension://abc"),
+    )
+    assert allowed_origins(settings) == {"https://app.example.com", "https://www.example.com"}
+    assert {"http://127.0.0.1:8000", "http://localhost:8000"} == allowed_origins(Settings())
