@@ -77,8 +77,8 @@ def restore(config: Config, file: Path) -> None:
         execute(database, "pg_restore", "--list", str(file))
         if query(database, OBJECTS_SQL) != "0":
             raise EmbeddedError(
-                "This database is not empty, and restoring would mix two: stop it, then  python3 -m app reset  "
-                "(it deletes what is there), then restore again."
+                "This database is not empty, and restoring would mix two: stop SalesPad, then "
+                "python3 -m app reset  (it deletes what is there), then restore again."
             )
         query(database, ROLES_SQL)
         try:

@@ -26,13 +26,13 @@ READY_S = 60.0
 LEFTOVER_SIGNALS = {"postgres": signal.SIGINT}
 
 
-def run(config: Config) -> int:
+def run(config: Config, launch: "type[Launch] | None" = None) -> int:
     """Run until a signal or a failure; the exit code. Never two at once on the same data."""
     home = Home(config.home)
     try:
         home.prepare()
         with home.lock():
-            return asyncio.run(Launch(config, home, home.load_secrets(), home.load_run()).run())
+            return asyncio.run((launch or Launch)(config, home, home.load_secrets(), home.load_run()).run())
     except AlreadyRunning as other:
         say(f"SalesPad already runs on {home.root}: {other.url or 'it is just starting'}")
         return 1

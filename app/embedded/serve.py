@@ -66,4 +66,4 @@ if __name__ == "__main__":
 
     tether()
     environment = read_config()
-    serve(environment.host, environment.port, app=os.environ.get("SALESPAD_APP_FACTORY", APP))
+    serve(environment.host, environment.port)

@@ -112,7 +112,8 @@ class Supervisor:
             if len(child.deaths) == DEATHS and child.deaths[-1] - child.deaths[0] < WITHIN_S:
                 self.give_up_on(child, code)
                 return
-            say(f"{child.name} ended ({describe(code)}) and is started again; its last lines:\n{tail(child)}")
+            shown = "" if child.is_relayed else f"; its last lines:\n{tail(child)}"
+            say(f"{child.name} ended ({describe(code)}) and is started again{shown}")
             pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (len(child.deaths) - 1))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stopping.wait(), pause_s)
