@@ -11,7 +11,7 @@ import { createFetcher } from './fetcher';
 import { labels, locale } from './labels';
 import { SessionBar } from './SessionBar';
 import { SessionStore } from './session';
-import { defaultTabs, firstVariables } from './tabs';
+import { defaultTabs, initialContents } from './tabs';
 
 const session = new SessionStore(window.sessionStorage);
 const fetcher = createFetcher(session);
@@ -26,7 +26,7 @@ function Page() {
         <GraphiQL
           fetcher={fetcher}
           defaultTabs={defaultTabs}
-          initialVariables={firstVariables}
+          {...initialContents}
           storage={window.sessionStorage}
           defaultEditorToolsVisibility="variables"
         >

@@ -177,8 +177,27 @@ subscription Feed($after: String) {
 
 export const defaultTabs = [signUp, importLeads, importProgress, leads, feed];
 
-/** GraphiQL takes the first tab's variables from here only; on a later visit it keeps its own. */
-export const firstVariables = sessionStorage.getItem('graphiql:tabState') === null ? signUp.variables : undefined;
+/**
+ * What the editors begin with. On a first visit GraphiQL would leave the first tab's variables out; after a reload it compares
+ * what it kept of the editors with what it kept of the tabs, and when the one was written a moment before the other, it opens
+ * one tab more.
+ */
+export const initialContents = readActiveTab() ?? { initialQuery: signUp.query, initialVariables: signUp.variables };
+
+function readActiveTab(): { initialQuery: string; initialVariables: string } | null {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem('graphiql:tabState') ?? 'null') as KeptTabs | null;
+    const active = kept?.tabs[kept.activeTabIndex];
+    return active ? { initialQuery: active.query ?? '', initialVariables: active.variables ?? '' } : null;
+  } catch {
+    return null;
+  }
+}
+
+interface KeptTabs {
+  activeTabIndex: number;
+  tabs: { query?: string | null; variables?: string | null }[];
+}
 
 /** randomUUID exists only on https and loopback; a key needs to be new, not secret. */
 function newKey(): string {
