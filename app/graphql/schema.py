@@ -38,6 +38,7 @@ class Subscription(FeedSubscription, ImportsSubscription):
 BATCHES: dict[str, BatchFunction] = {"provenance": load_provenance, "row_problems": load_row_problems}
 """What nested fields load, by the name their type asks for."""
 
+
 class SalesPadSchema(strawberry.Schema):
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None

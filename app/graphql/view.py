@@ -37,8 +37,8 @@ from app.graphql.schema import BATCHES, schema
 from app.graphql.sockets import TransportHandler
 from app.settings import Settings
 
-MAX_BODY_BYTES = 5 * 1024 * 1024
-MAX_SMALL_BODY_BYTES = 1024 * 1024
+MAX_BODY_BYTES = 5_000_000
+MAX_SMALL_BODY_BYTES = 1_000_000
 LARGE_BODY_FIELDS = frozenset({"importLeads"})
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 INIT_WAIT = timedelta(seconds=3)

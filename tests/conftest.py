@@ -1,0 +1,104 @@
+"""Fixtures of the whole suite: real PostgreSQL and Redis, the real API and worker as processes, one workspace a test.
+
+`python3 -m app test` starts the servers; pytest alone starts its own. Tests never clean up: each makes its own workspace.
+"""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+import pytest
+
+from app.settings import Settings
+from tests.factories.accounts import Person, sign_up
+from tests.fixtures.processes import Api, Worker
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--full", action="store_true", help="every fault test, browser journeys, property tests at length"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--full"):
+        return
+    skip = pytest.mark.skip(reason="needs --full")
+    for item in items:
+        if "full" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[None]:
+    """PostgreSQL, migrated, and Redis; their addresses stand in the environment."""
+    with ExitStack() as stack:
+        if "SALESPAD_DATABASE_URL" not in os.environ:
+            from app.common.migrations import upgrade
+            from app.embedded.testing import private_servers
+
+            environment = stack.enter_context(private_servers())
+            os.environ.update(
+                {name: text for name, text in environment.items() if name.startswith("SALESPAD_")}
+            )
+            upgrade(os.environ["SALESPAD_DATABASE_URL"])
+        yield
+
+
+@pytest.fixture(scope="session")
+def settings(servers: None) -> Settings:
+    return Settings()
+
+
+@pytest.fixture(scope="session")
+async def app(settings: Settings) -> AsyncIterator[Any]:
+    """The API in the test's own process, for what a test must reach into. Prefer `api_server`."""
+    from app.main import create_app
+
+    application = create_app(settings)
+    async with application.router.lifespan_context(application):
+        yield application
+
+
+@pytest.fixture(scope="session")
+async def doors(settings: Settings) -> AsyncIterator[Any]:
+    """The database as the code sees it, for factories and for looking behind the API."""
+    from app.common.work import Doors
+
+    doors = Doors(settings)
+    yield doors
+    await doors.close()
+
+
+@pytest.fixture(scope="session")
+async def api_server(servers: None) -> AsyncIterator[Api]:
+    """The API as a process, shared by the tests of this run."""
+    async with Api.started() as api:
+        yield api
+
+
+@pytest.fixture(scope="session")
+async def worker(servers: None) -> AsyncIterator[Worker]:
+    """The worker as a process, shared by the tests of this run."""
+    async with Worker.started() as worker:
+        yield worker
+
+
+@pytest.fixture(scope="session")
+async def http(api_server: Api) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=api_server.url, timeout=30, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+async def ana(http: httpx.AsyncClient) -> Person:
+    """The owner of a new workspace."""
+    return await sign_up(http)
+
+
+@pytest.fixture
+async def eve(http: httpx.AsyncClient) -> Person:
+    """The owner of another workspace, who must never see or touch Ana's."""
+    return await sign_up(http, name="Eve")
