@@ -1,4 +1,4 @@
-"""A launcher of one's own: a temporary data directory, a free port, and the process under a test's control."""
+"""A launcher of one's own: a temporary data directory, a free port, the process under a test's control."""
 
 import json
 import os

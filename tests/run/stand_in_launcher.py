@@ -1,4 +1,4 @@
-"""`run` with the real servers and a stand-in for the product, so that the launcher's tests test the launcher."""
+"""`run` with the real servers and a stand-in for the product: the launcher's tests test the launcher."""
 
 import os
 import sys
@@ -8,7 +8,8 @@ from app.embedded.launch import Launch, run
 from app.embedded.postgres import Cluster
 
 API = """
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
+from socketserver import TCPServer
 import os, signal
 from app.embedded.tether import tether
 tether()
@@ -17,7 +18,8 @@ class Ready(BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.end_headers(); self.wfile.write(b"ok")
     def log_message(self, *arguments): pass
-HTTPServer((os.environ["SALESPAD_HOST"], int(os.environ["SALESPAD_PORT"])), Ready).serve_forever()
+TCPServer.allow_reuse_address = True  # and not HTTPServer, which asks the network for its own name
+TCPServer((os.environ["SALESPAD_HOST"], int(os.environ["SALESPAD_PORT"])), Ready).serve_forever()
 """
 
 WORKERS = {

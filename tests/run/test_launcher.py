@@ -20,8 +20,8 @@ from app.embedded.state import Home
 from app.settings import Settings
 from tests.run.conftest import Launcher, wait_until
 
-pytestmark = pytest.mark.xdist_group("launcher")
-
+FULL = pytest.mark.full
+DYING_S = 20.0
 STOP_S = 8.0  # five seconds for the product and Redis, the rest for PostgreSQL's checkpoint
 
 
@@ -98,7 +98,9 @@ def test_first_start_killed_anywhere_is_completed(launcher: Launcher, delay_s: f
     assert cluster_of(launcher).psql("SELECT 1;").stdout.strip() == "1"
 
 
-@pytest.mark.parametrize("name", ["worker", "api", "redis", "postgres"])
+@pytest.mark.parametrize(
+    "name", ["worker", "postgres", *(pytest.param(name, marks=FULL) for name in ("api", "redis"))]
+)
 def test_dead_child_is_started_again(launcher: Launcher, name: str) -> None:
     process = launcher.start_ready()
     first = launcher.pids()[name]
@@ -121,10 +123,7 @@ def test_child_that_keeps_dying_ends_the_run(launcher: Launcher) -> None:
     assert launcher.state()["pids"] == {}
 
 
-DYING_S = 20.0
-
-
-@pytest.mark.parametrize("worker", ["ignores", "leaks"])
+@pytest.mark.parametrize("worker", ["ignores", pytest.param("leaks", marks=FULL)])
 def test_stubborn_child_is_killed(launcher: Launcher, worker: str) -> None:
     process = launcher.start_ready(worker=worker)
     started = time.monotonic()

@@ -1,0 +1,101 @@
+"""Every problem the doctor knows comes with what to do about it."""
+
+import dataclasses
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from app.embedded import doctor
+from app.embedded.config import OFF, Config
+from app.embedded.processes import free_port
+from app.embedded.state import Home
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    for name in [name for name in os.environ if name.startswith("SALESPAD_")]:
+        monkeypatch.delenv(name)
+    return Config(home=tmp_path / "home", port=free_port())
+
+
+def problems(config: Config) -> dict[str, str]:
+    return {finding.subject: finding.text for finding in doctor.findings(config) if finding.fix}
+
+
+def test_a_fresh_machine_is_well(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.examine(config) == 0
+    shown = capsys.readouterr().out
+    assert "Nothing is wrong." in shown
+    assert "PostgreSQL) 18." in shown
+    assert not config.home.exists()
+
+
+def test_taken_port(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", config.port))
+        taken.listen()
+        assert doctor.examine(config) == 1
+    assert "fix: choose another: --port" in capsys.readouterr().out
+
+
+def test_exposed_secrets(config: Config) -> None:
+    home = Home(config.home)
+    home.prepare()
+    home.load_secrets()
+    assert "data" not in problems(config)
+    (config.home / "secrets.json").chmod(0o644)
+    assert "secrets.json" in problems(config)["data"]
+
+
+def test_unreachable_servers(config: Config) -> None:
+    port = free_port()
+    elsewhere = dataclasses.replace(
+        config, database_url=f"postgresql://u:p@127.0.0.1:{port}/x", redis_url=f"redis://127.0.0.1:{port}/0"
+    )
+    found = problems(elsewhere)
+    assert found["database"].startswith("not reachable")
+    assert found["redis"].startswith("not reachable")
+    assert "redis" not in problems(dataclasses.replace(config, redis_url=OFF))
+
+
+@pytest.mark.parametrize(("name", "text"), [("SALESPAD_PORT", "70000"), ("SALESPAD_JWT_SECRET", "short")])
+def test_wrong_settings(config: Config, monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    monkeypatch.setenv(name, text)
+    assert name in problems(config)["settings"]
+
+
+def test_platform_without_binaries(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "find_binaries", lambda: None)
+    monkeypatch.setattr(doctor.redis, "find_server", lambda: None)
+    assert problems(config) == {"postgres": "no embedded PostgreSQL for this platform"}
+
+
+def test_root_without_any_way(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(doctor, "can_unshare", lambda: False)
+    monkeypatch.setattr(os, "access", lambda path, _mode: str(path) != "/var/lib")
+    assert problems(config) == {"user": "root, and PostgreSQL refuses root"}
+
+
+def test_database_behind_the_code_and_too_strong_role() -> None:
+    assert doctor.judge_migrations({"0"}).fix == "run  python3 -m app migrate"
+    assert doctor.judge_role("sp_app", is_too_strong=True, can_set=True).fix
+    assert doctor.judge_role("sp_app", is_too_strong=False, can_set=False).fix
+    assert not doctor.judge_role("sp_app", is_too_strong=False, can_set=True).fix
+
+
+def test_a_check_that_breaks_is_a_finding(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_down() -> None:
+        raise ValueError("unforeseen")
+
+    monkeypatch.setattr(doctor, "find_binaries", break_down)
+    assert "unforeseen" in problems(config)["binaries"]
+
+
+async def test_the_tests_own_database_is_well() -> None:
+    url = os.environ.get("SALESPAD_DATABASE_URL")
+    if not url:
+        pytest.skip("needs the database of `python3 -m app test`")
+    assert [finding for finding in await doctor.ask_database(url) if finding.fix] == []
