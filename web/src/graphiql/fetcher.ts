@@ -19,10 +19,11 @@ export function createFetcher(session: SessionStore): Fetcher {
   return (params, options) => {
     const documentAST = parseOrNull(params.query);
     if (!documentAST) return fetcher(params, options);
-    // For a moment after a change of tab GraphiQL still holds the former tab's operation name and document.
-    const isKnown = operationNames(documentAST).includes(params.operationName ?? '');
-    const { operationName, ...rest } = params;
-    return fetcher(isKnown ? { ...rest, operationName } : rest, { ...options, documentAST });
+    // For a moment after a change of tab GraphiQL still holds the former tab's operation name and document. The name matters
+    // beyond the server: by it the toolkit tells a subscription from the rest.
+    const names = operationNames(documentAST);
+    const isKnown = names.includes(params.operationName ?? '');
+    return fetcher({ ...params, operationName: isKnown ? params.operationName : names[0] }, { ...options, documentAST });
   };
 }
 
