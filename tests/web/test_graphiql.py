@@ -10,13 +10,13 @@ import secrets
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Protocol
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from app.embedded import web_assets
+from tests.fixtures.processes import Api
 
 pytestmark = [pytest.mark.browser, pytest.mark.full]
 
@@ -28,10 +28,6 @@ FLAGS = [
 ]
 PASSWORD = "a long enough password"
 LEAD_NAMES = ("Beatriz Souza", "Carlos Lima", "Duda Alves")
-
-
-class ApiServer(Protocol):
-    url: str
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +100,7 @@ class Visitor:
         return (await self.page.locator(".result-window").inner_text()).replace("\xa0", " ")
 
 
-async def visit(browser: Browser, server: ApiServer, language: str = "en-US") -> Visitor:
+async def visit(browser: Browser, server: Api, language: str = "en-US") -> Visitor:
     # High, because the editors hold in the page only the lines that can be seen.
     context = await browser.new_context(locale=language, viewport={"width": 1280, "height": 1600})
     visitor = Visitor(await context.new_page())
@@ -120,7 +116,8 @@ def new_email() -> str:
     return f"ana-{secrets.token_hex(4)}@example.com"
 
 
-async def test_from_sign_up_to_the_imported_leads(browser: Browser, api_server: ApiServer) -> None:
+@pytest.mark.usefixtures("worker")
+async def test_from_sign_up_to_the_imported_leads(browser: Browser, api_server: Api) -> None:
     visitor, email = await visit(browser, api_server), new_email()
     await visitor.create_account(email)
 
@@ -150,7 +147,7 @@ async def test_from_sign_up_to_the_imported_leads(browser: Browser, api_server: 
     assert watcher.problems == []
 
 
-async def test_a_session_answered_in_the_editor_is_picked_up(browser: Browser, api_server: ApiServer) -> None:
+async def test_a_session_answered_in_the_editor_is_picked_up(browser: Browser, api_server: Api) -> None:
     visitor, email = await visit(browser, api_server), new_email()
     await visitor.open_tab("SignUp")
     person = f'"email": "{email}", "password": "{PASSWORD}", "name": "Ana", "workspaceName": "Acme"'
@@ -171,7 +168,7 @@ async def test_a_session_answered_in_the_editor_is_picked_up(browser: Browser, a
     assert visitor.problems == []
 
 
-async def test_refusals_are_told_in_the_form(browser: Browser, api_server: ApiServer) -> None:
+async def test_refusals_are_told_in_the_form(browser: Browser, api_server: Api) -> None:
     visitor = await visit(browser, api_server, "pt-BR")
     await visitor.page.get_by_role("button", name="Criar uma conta").click()
     await visitor.page.get_by_label("E-mail").fill(new_email())
