@@ -29,78 +29,94 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SALESPAD_", extra="ignore", frozen=True)
 
     env: Environment = Field(
-        Environment.DEVELOPMENT,
+        default=Environment.DEVELOPMENT,
         description="development, test or production; production refuses weak secrets",
     )
     home: Path = Field(
-        Path(".salespad"), description="Folder of the embedded servers' data, secrets and the running state"
+        default=Path(".salespad"),
+        description="Folder of the embedded servers' data, secrets and the running state",
     )
-    host: str = Field("127.0.0.1", description="Address the API listens on")
-    port: int = Field(8000, ge=1, le=65535, description="Port the API listens on")
+    host: str = Field(default="127.0.0.1", description="Address the API listens on")
+    port: int = Field(default=8000, ge=1, le=65535, description="Port the API listens on")
     database_url: str | None = Field(
-        None, description="postgresql://…; set, it switches the embedded PostgreSQL off"
+        default=None, description="postgresql://…; set, it switches the embedded PostgreSQL off"
     )
     redis_url: str | None = Field(
-        None, description="redis://…; set, it switches the embedded Redis off; `off` runs without Redis"
+        default=None,
+        description="redis://…; set, it switches the embedded Redis off; `off` runs without Redis",
     )
     jwt_secret: str | None = Field(
-        None,
+        default=None,
         description="Signs access tokens, at least 32 bytes; the embedded default makes and keeps its own",
     )
     previous_jwt_secrets: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Comma-separated secrets that still verify tokens while keys rotate"
+        default=(), description="Comma-separated secrets that still verify tokens while keys rotate"
     )
     public_url: str | None = Field(
-        None, description="Address people reach the app at; links and allowed origins come from it"
+        default=None, description="Address people reach the app at; links and allowed origins come from it"
     )
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        (),
+        default=(),
         description="Comma-separated further origins whose browsers may open the websocket or call the API",
     )
-    graphiql: bool | None = Field(None, description="Serve GraphiQL; default: on, off in production")
-    log_format: str | None = Field(None, description="json or console; default: json in production")
-    log_level: str = Field("info", description="debug, info, warning or error")
+    graphiql: bool | None = Field(default=None, description="Serve GraphiQL; default: on, off in production")
+    log_format: str | None = Field(default=None, description="json or console; default: json in production")
+    log_level: str = Field(default="info", description="debug, info, warning or error")
 
-    access_token_ttl_s: int = Field(600, ge=1, description="Life of an access token, seconds")
+    access_token_ttl_s: int = Field(default=600, ge=1, description="Life of an access token, seconds")
     refresh_token_ttl_s: int = Field(
-        30 * 86_400, ge=60, description="Life of an unused refresh token, seconds (sliding)"
+        default=30 * 86_400, ge=60, description="Life of an unused refresh token, seconds (sliding)"
     )
     session_ttl_s: int = Field(
-        90 * 86_400, ge=60, description="Life of a session however it is used, seconds"
+        default=90 * 86_400, ge=60, description="Life of a session however it is used, seconds"
     )
     refresh_grace_s: int = Field(
-        10, ge=0, description="A rotated refresh token replayed within this time is two tabs, not a thief"
+        default=10,
+        ge=0,
+        description="A rotated refresh token replayed within this time is two tabs, not a thief",
     )
-    bcrypt_cost: int = Field(12, ge=4, le=15, description="bcrypt work factor")
+    bcrypt_cost: int = Field(default=12, ge=4, le=15, description="bcrypt work factor")
 
-    pool_size: int = Field(20, ge=1, description="Database connections a process holds at most (no overflow)")
-    system_pool_size: int = Field(4, ge=1, description="Further connections for what has no tenant yet")
-    pool_wait_s: float = Field(
-        5, gt=0, description="Wait for a connection before the answer is UNAVAILABLE, seconds"
+    pool_size: int = Field(
+        default=20, ge=1, description="Database connections a process holds at most (no overflow)"
     )
-    statement_timeout_s: float = Field(30, gt=0, description="PostgreSQL statement time-out, seconds")
-    operation_timeout_s: float = Field(10, gt=0, description="Time-out of one API operation, seconds")
-    web_requests_per_minute: int = Field(600, ge=1, description="Rate limit a user, web and API sessions")
-    extension_requests_per_minute: int = Field(100, ge=1, description="Rate limit a user, extension sessions")
+    system_pool_size: int = Field(
+        default=4, ge=1, description="Further connections for what has no tenant yet"
+    )
+    pool_wait_s: float = Field(
+        default=5, gt=0, description="Wait for a connection before the answer is UNAVAILABLE, seconds"
+    )
+    statement_timeout_s: float = Field(default=30, gt=0, description="PostgreSQL statement time-out, seconds")
+    operation_timeout_s: float = Field(default=10, gt=0, description="Time-out of one API operation, seconds")
+    web_requests_per_minute: int = Field(
+        default=600, ge=1, description="Rate limit a user, web and API sessions"
+    )
+    extension_requests_per_minute: int = Field(
+        default=100, ge=1, description="Rate limit a user, extension sessions"
+    )
 
     worker_metrics_port: int | None = Field(
-        None,
+        default=None,
         ge=1,
         le=65535,
         description="Port on which a worker serves its own Prometheus metrics; default: none",
     )
-    poll_s: float = Field(2, gt=0, description="Poll behind every doorbell (feed and due rows), seconds")
+    poll_s: float = Field(
+        default=2, gt=0, description="Poll behind every doorbell (feed and due rows), seconds"
+    )
     lease_s: float = Field(
-        60, gt=0, description="Time a worker holds a due row before another may take it, seconds"
+        default=60, gt=0, description="Time a worker holds a due row before another may take it, seconds"
     )
     import_lease_s: float = Field(
-        15,
+        default=15,
         gt=0,
         description="As lease_s, for an import: renewed by every chunk, so it can be shorter, seconds",
     )
-    import_chunk_rows: int = Field(500, ge=1, description="Rows an import writes per transaction")
-    feed_ring_size: int = Field(1000, ge=1, description="Feed events a process keeps per live workspace")
-    feed_resume_days: float = Field(7, gt=0, description="How far back a subscriber may resume, days")
+    import_chunk_rows: int = Field(default=500, ge=1, description="Rows an import writes per transaction")
+    feed_ring_size: int = Field(
+        default=1000, ge=1, description="Feed events a process keeps per live workspace"
+    )
+    feed_resume_days: float = Field(default=7, gt=0, description="How far back a subscriber may resume, days")
 
     @field_validator("previous_jwt_secrets", "allowed_origins", mode="before")
     @classmethod
@@ -131,8 +147,8 @@ class Settings(BaseSettings):
 def refuse_weak_secrets(settings: Settings) -> None:
     """Stop a start on a secret that is missing, short or well known.
 
-    Short and missing ones are refused everywhere (the embedded default writes its own before the API starts); well-known
-    ones in production. Raises SystemExit with what to do.
+    Short and missing ones are refused everywhere (the embedded default writes its own before the API starts);
+    well-known ones in production. Raises SystemExit with what to do.
     """
     for name, secret in [
         ("SALESPAD_JWT_SECRET", settings.jwt_secret),

@@ -1,1 +1,1 @@
-"""What every module stands on: doors to the database, the feed, due rows, the GraphQL conventions. It knows no module."""
+"""What every module stands on: doors to the database, feed, due rows, GraphQL conventions. It knows no module."""

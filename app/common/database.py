@@ -11,6 +11,7 @@ from uuid import UUID
 
 import asyncpg
 import orjson
+from sqlalchemy import Column as SqlColumn
 from sqlalchemy import (
     DateTime,
     ForeignKeyConstraint,
@@ -22,7 +23,6 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy import Column as SqlColumn
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.exc import DisconnectionError
@@ -31,6 +31,8 @@ from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import TypeDecorator
 
 from app.settings import Settings
+
+DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
 metadata = MetaData(
     naming_convention={
@@ -53,7 +55,10 @@ class JsonObject(TypeDecorator[Mapping[str, object]]):
         return value
 
     def process_result_value(self, value: Any, dialect: object) -> Mapping[str, object] | None:
-        return orjson.loads(orjson.dumps(value)) if isinstance(value, orjson.Fragment) else value
+        fragment: Mapping[str, object] | None = (
+            orjson.loads(orjson.dumps(value)) if value is not None else None
+        )
+        return fragment
 
 
 class ThingColumns(TypedColumns):
@@ -92,7 +97,7 @@ class Statement:
     __slots__ = ("defaults", "names", "sql")
 
     def __init__(self, clause: ClauseElement) -> None:
-        compiled = clause.compile(dialect=PGDialect_asyncpg(), compile_kwargs={"render_postcompile": False})
+        compiled = clause.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": False})
         self.sql = str(compiled)
         if "POSTCOMPILE" in self.sql:
             raise TypeError("A Statement cannot expand a list: use any_(bindparam(type_=ARRAY(…))).")
@@ -151,6 +156,6 @@ def _replace_closed(adapted: Any, record: Any, proxy: Any) -> None:
 
 def _drop_unfinished(adapted: Any, record: Any, reset_state: Any) -> None:
     """A connection that comes back inside a transaction holds a tenant: it is thrown away, never handed on."""
-    driver: "asyncpg.Connection[Any]" = adapted.driver_connection
+    driver: asyncpg.Connection[Any] = adapted.driver_connection
     if not driver.is_closed() and driver.is_in_transaction():
         driver.terminate()

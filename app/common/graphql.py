@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Generic, NewType, Protocol, Self, TypeVar, get_type_hints
+from typing import Annotated, Any, Generic, NewType, Protocol, Self, TypeVar, get_type_hints
 from uuid import UUID
 
 import orjson
@@ -20,7 +20,6 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.dataloader import DataLoader
 
-from app.common.database import JsonObject as _JsonObject
 from app.common.domain import Actor, ClientKind, ErrorCode, Forbidden, Refusals, Role, SalesPadError
 from app.common.feed.hub import Hub
 from app.common.work import Doors
@@ -90,6 +89,10 @@ class Context:
 
 Info = strawberry.Info[Context, None]
 
+Id = Annotated[strawberry.ID, strawberry.argument(description="The id; an unknown one gives null.")]
+First = Annotated[int, strawberry.argument(description="How many at most: 1 to 100.")]
+After = Annotated[str | None, strawberry.argument(description="Go on after this cursor.")]
+
 
 # ── root fields and their rules ───────────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True)
@@ -147,6 +150,7 @@ def mutation(
             except SalesPadError as refusal:
                 return payload.refused(refusal)
 
+        guarded.__annotations__ = _described(guarded)
         return strawberry.mutation(resolver=guarded, description=description, metadata={RULE: rule})
 
     return wrap
@@ -172,6 +176,21 @@ def subscription(*, requires: Role, description: str, extension: bool = False) -
     return wrap
 
 
+def _described(resolver: Callable[..., Any]) -> dict[str, Any]:
+    """A resolver's annotations, its `input` with a description."""
+    annotations = get_type_hints(resolver, include_extras=True)
+    if "input" in annotations:
+        annotations["input"] = Annotated[
+            annotations["input"], strawberry.argument(description="What to do, and to what.")
+        ]
+    return annotations
+
+
+def nested(*, description: str) -> Callable[[Resolver], Any]:
+    """A field of a type that loads by itself: it must batch (`Context.loader`)."""
+    return lambda resolver: strawberry.field(resolver=resolver, description=description)
+
+
 def _check_top_level(rule: Rule, context: Context) -> None:
     try:
         rule.check(context)
@@ -187,7 +206,7 @@ def enum_type(enum: type[Enumeration], description: str, **values: str) -> type[
     """Makes a domain's enum a GraphQL type, with a description for each value. The domain itself imports nothing."""
     if not hasattr(enum, "__strawberry_definition__"):  # a field that names it may have come first
         strawberry.enum(enum)
-    definition = enum.__strawberry_definition__
+    definition = enum.__strawberry_definition__  # type: ignore[attr-defined]
     definition.description = description
     for value in definition.values:
         value.description = values[value.name]
@@ -261,12 +280,12 @@ SCALARS: dict[object, Any] = {
     ),
     JSON: strawberry.scalar(
         name="JSON",
+        # Serialised as it comes: an orjson.Fragment, the database's own text, never parsed on the way.
         description="A JSON object, at most 16 KiB.",
         serialize=lambda value: value,
         parse_value=_parse_json,
     ),
 }
-assert _JsonObject  # its Fragments are what JSON serialises: text from the database, never parsed on the way
 
 
 # ── payloads ──────────────────────────────────────────────────────────────────────────────────────────────────────────

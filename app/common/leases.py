@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     DateTime,
     Float,
     Index,
@@ -24,8 +25,13 @@ from sqlalchemy import (
     Uuid,
     bindparam,
     func,
+    literal_column,
+    null,
+    select,
+    text,
+    tuple_,
+    update,
 )
-from sqlalchemy import ColumnElement, literal_column, null, select, text, tuple_, update
 
 from app.common.database import Statement
 from app.common.work import Work

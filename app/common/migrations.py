@@ -1,7 +1,7 @@
 """Running Alembic's migrations, and the helpers that migrations are written with.
 
-Every tenant table goes through `protect`: row-level security, forced, with one policy for sp_app (its own workspace) and
-one for sp_system (all). Migrations run as the owner, who needs CREATEDB and CREATEROLE and nothing more
+Every tenant table goes through `protect`: row-level security, forced, with one policy for sp_app (its own workspace)
+and one for sp_system (all). Migrations run as the owner, who needs CREATEDB and CREATEROLE and nothing more
 (security.md 3.2); under FORCE the owner itself sees no rows, so data is touched under `as_system`, and a foreign key
 over existing rows goes through `add_tenant_key`.
 """
@@ -103,7 +103,7 @@ def as_system() -> Iterator[None]:
 def add_tenant_key(
     table: str, columns: Sequence[str], referenced: str, referenced_columns: Sequence[str]
 ) -> None:
-    """A foreign key over tables with rows: validated with FORCE off, or PostgreSQL would see no row and pass orphans."""
+    """A foreign key over tables with rows, validated with FORCE off: under it PostgreSQL sees no row to refuse."""
     names = [table] if table == referenced else [table, referenced]
     for name in names:
         op.execute(f"ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY")

@@ -22,16 +22,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.common import telemetry
 from app.common.database import Statement, create_role_engine
 from app.common.domain import Actor, ActorKind, Event
-from app.common.feed.append import append_events
+from app.common.feed_log import append_events
 from app.settings import Settings
 
 ROLLBACK_WAIT_S = 5
 UNAVAILABLE_SQLSTATES = frozenset({"57014", "57P01", "57P02", "57P03", "53300", "25P03"})
+Values: TypeAlias = Mapping[str, object] | Sequence[Mapping[str, object]]
 Driver: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 class Unavailable(Exception):
-    """The database cannot answer now: pool wait, statement time-out, connection lost. The edge says 503 + Retry-After."""
+    """The database cannot answer now: pool wait, statement time-out, connection lost. The edge answers 503."""
 
 
 class Bells(Protocol):
@@ -60,9 +61,7 @@ class Reads:
 
     async def fetch(self, statement: Statement, **values: object) -> list[asyncpg.Record]:
         telemetry.sql_statements.inc()
-        return cast(
-            "list[asyncpg.Record]", await self._driver.fetch(statement.sql, *statement.arguments(values))
-        )
+        return await self._driver.fetch(statement.sql, *statement.arguments(values))
 
     async def fetch_one(self, statement: Statement, **values: object) -> asyncpg.Record | None:
         rows = await self.fetch(statement, **values)
@@ -79,9 +78,7 @@ class Work(Reads):
         self.events: list[Event] = []
         self.due: list[tuple[str, UUID]] = []
 
-    async def execute(
-        self, clause: Executable, values: Mapping[str, object] | None = None
-    ) -> CursorResult[Any]:
+    async def execute(self, clause: Executable, values: Values | None = None) -> CursorResult[Any]:
         telemetry.sql_statements.inc()
         return cast("CursorResult[Any]", await self._connection.execute(clause, values))
 
@@ -194,7 +191,7 @@ async def _roll_back(driver: Driver) -> None:
             raise
 
 
-class _translated:  # noqa: N801
+class _translated:
     """Turns what the pool, the driver and SQLAlchemy say when the database is away into Unavailable."""
 
     def __enter__(self) -> None:

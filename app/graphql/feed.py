@@ -7,7 +7,7 @@ process share the load through the event itself.
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from enum import StrEnum
-from typing import TypeVar, cast
+from typing import Annotated, TypeVar, cast
 
 import strawberry
 
@@ -87,7 +87,14 @@ class FeedSubscription:
         description="Every change from `after` on (left out: from now), in order, each once, then live.",
     )
     async def feed(
-        self, info: Info, after: str | None = None, kinds: list[FeedKind] | None = None
+        self,
+        info: Info,
+        after: Annotated[
+            str | None, strawberry.argument(description="A feed cursor to go on from; null: from now on.")
+        ] = None,
+        kinds: Annotated[
+            list[FeedKind] | None, strawberry.argument(description="Only these kinds; null: all.")
+        ] = None,
     ) -> AsyncGenerator[FeedItem, None]:
         position = await _start(info, after)
         workspace_id, passed_over = info.context.signed_in.workspace_id, 0

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from graphql import GraphQLError
 from starlette.websockets import WebSocketDisconnect
+from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
@@ -23,6 +24,17 @@ from app.common.graphql import Context
 from app.graphql.errors import present_errors
 
 FORBIDDEN = 4403
+
+
+class TextSocket(ASGIWebSocketAdapter):
+    """Frames are text: browsers' clients do not read binary ones."""
+
+    async def send_json(self, message: Any) -> None:
+        encoded = self.view.encode_json(message)
+        try:
+            await self.ws.send_text(encoded if isinstance(encoded, str) else encoded.decode())
+        except WebSocketDisconnect as error:
+            raise WebSocketDisconnected from error
 
 
 class SocketOperation(Operation[Context, None]):
@@ -80,7 +92,8 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
         self.operations[operation.id] = operation
 
     async def _refusal(self) -> GraphQLError | None:
-        assert self.max_subscriptions_per_connection is not None and self.context.actor is not None
+        assert self.max_subscriptions_per_connection is not None
+        assert self.context.actor is not None
         if len(self.operations) >= self.max_subscriptions_per_connection:
             limit = self.max_subscriptions_per_connection
             return GraphQLError(

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from cross_web import HTTPException
+from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from graphql import GraphQLError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,9 +22,9 @@ from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.http import GraphQLHTTPResponse
-from strawberry.http.async_base_view import AsyncHTTPRequestAdapter
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types.execution import ExecutionResult
+from strawberry.types.unset import UnsetType
 
 from app.common import telemetry
 from app.common.domain import Unauthenticated
@@ -34,7 +34,7 @@ from app.graphql.errors import RETRY_AFTER_S, STATUS_OF_CODE, error_body, presen
 from app.graphql.graphiql import graphiql_page
 from app.graphql.limits import documents_of
 from app.graphql.schema import BATCHES, schema
-from app.graphql.sockets import TransportHandler
+from app.graphql.sockets import TextSocket, TransportHandler
 from app.settings import Settings
 
 MAX_BODY_BYTES = 5_000_000
@@ -57,6 +57,7 @@ class Refused(HTTPException):
 
 class GraphQLView(GraphQL[Context, None]):
     graphql_transport_ws_handler_class = TransportHandler
+    websocket_adapter_class = TextSocket
 
     def __init__(self, settings: Settings, process: Any) -> None:
         """`process` is `app.main.Process`: the doors, hub and services that live as long as the process does."""
@@ -172,6 +173,7 @@ class GraphQLView(GraphQL[Context, None]):
     async def execute_single(self, *arguments: Any, **named: Any) -> ExecutionResult:
         started = time.perf_counter()
         data = named["request_data"]
+        self._refuse_stream(data.query)
         try:
             async with asyncio.timeout(self._settings.operation_timeout_s):
                 result = await super().execute_single(*arguments, **named)
@@ -179,6 +181,12 @@ class GraphQLView(GraphQL[Context, None]):
             result = ExecutionResult(None, [GraphQLError("Timed out.", original_error=error)])
         _measure(self._operation_type(data.query), time.perf_counter() - started, failed=bool(result.errors))
         return result
+
+    def _refuse_stream(self, query: str | None) -> None:
+        if self._operation_type(query) == "subscription":
+            raise Refused(
+                400, "BAD_REQUEST", "Subscribe over the websocket (graphql-transport-ws) at this address."
+            )
 
     def _operation_type(self, query: str | None) -> str:
         with suppress(GraphQLError):
@@ -195,7 +203,8 @@ class GraphQLView(GraphQL[Context, None]):
         codes = {error["extensions"]["code"] for error in errors}
         status = next((STATUS_OF_CODE[code] for code in codes if code in STATUS_OF_CODE), None)
         request.state.status = status or (400 if is_request_error else None)
-        return {"errors": errors} if is_request_error else {"data": result.data, "errors": errors}
+        told: list[object] = list(errors)
+        return {"errors": told} if is_request_error else {"data": result.data, "errors": told}
 
     async def run(self, request: Any, *arguments: Any, **named: Any) -> Any:
         response = await super().run(request, *arguments, **named)
@@ -221,7 +230,7 @@ class GraphQLView(GraphQL[Context, None]):
             return orjson.dumps(_without_surrogates(data))
 
     # ── websocket ─────────────────────────────────────────────────────────────────────────────────────────────────
-    async def on_ws_connect(self, context: Context) -> None:
+    async def on_ws_connect(self, context: Context) -> UnsetType:
         authorization = context.connection_params.get("authorization")
         scheme, _, token = str(authorization or "").partition(" ")
         try:
@@ -230,7 +239,7 @@ class GraphQLView(GraphQL[Context, None]):
             context.actor = self._process.services["accounts"].authenticate(token.strip())
         except Unauthenticated:
             raise ConnectionRejectionError from None
-        return None
+        return
 
 
 def _capped(scope: Scope, receive: Receive) -> Receive:

@@ -11,7 +11,7 @@ from app.accounts.domain.session import Caller, LiveSession, RefreshToken, Store
 from app.accounts.domain.user import REGIONS, Credentials, Membership, NewAccount
 from app.accounts.infrastructure.tables import app_user, login_attempt, member, revocation, session, workspace
 from app.common.domain import ClientKind, Role
-from app.common.feed.append import feed_head
+from app.common.feed_log import feed_head
 from app.common.work import Work
 
 

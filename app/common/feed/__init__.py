@@ -1,1 +1,1 @@
-"""The workspace's feed: append (in the writer's transaction), hub and ring (in each API process), doorbell (Redis)."""
+"""The feed as it is followed: hub and ring (in each API process), doorbell (Redis), cursors. `feed_log.py` appends."""

@@ -1,8 +1,8 @@
 """The Redis doorbell of the feed: a broadcaster backend that survives Redis, and the ring that never fails a mutation.
 
-broadcaster's own Redis backend dies with the first restart of Redis, silently (docs/decisions/0003). This one reconnects
-for ever, keeps one sentinel channel so that its listener never ends, and says RESYNC after each reconnect. A message is
-a hint, `workspace:seq`; losing one costs at most the hub's poll.
+broadcaster's own Redis backend dies with the first restart of Redis, silently (docs/decisions/0003). This one
+reconnects for ever, keeps one sentinel channel so that its listener never ends, and says RESYNC after each reconnect.
+A message is a hint, `workspace:seq`; losing one costs at most the hub's poll.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ RECONNECT_MAX_S = 1.0
 
 
 def request_path_redis(url: str) -> Redis:
-    """A client for the request path: it fails at once, where redis-py's own retries would put seconds into a mutation."""
+    """For the request path: it fails at once, where redis-py's own retries would put seconds into a mutation."""
     return Redis.from_url(
         url,
         socket_timeout=PUBLISH_WAIT_S,

@@ -19,8 +19,8 @@ from sqlalchemy import ARRAY, BigInteger, Uuid, any_, bindparam, func, select
 from app.common import telemetry
 from app.common.database import Statement
 from app.common.domain import ActorKind
-from app.common.feed.append import feed_event, feed_head
 from app.common.feed.cursor import CursorExpired
+from app.common.feed_log import feed_event, feed_head
 from app.common.work import Doors, Unavailable
 from app.settings import Settings
 
@@ -180,7 +180,7 @@ class Hub:
     ) -> AsyncGenerator[FeedEvent | None, None]:
         """Every event later than `after`, in commit order, each once, then live for ever.
 
-        With `idle_s`, None after each such time without an event. Raises CursorExpired when the position is no longer kept.
+        With `idle_s`, None after each such time without an event. Raises CursorExpired for a position no longer kept.
         """
         head, floor = await self.head(workspace_id)
         if after < floor or after > head:

@@ -58,7 +58,7 @@ ROW_MESSAGES = {
     RowCode.INVALID_EMAIL: "Give an e-mail address, such as ana@example.com.",
     RowCode.INVALID_PHONE: "Give a valid phone number, with +country code or of the workspace's region.",
     RowCode.NO_IDENTITY: "Give a profile of a known network, an e-mail address or a phone number.",
-    RowCode.IDENTITY_TAKEN: "Imported; but an address, number or profile of this row belongs to another lead and stayed there.",
+    RowCode.IDENTITY_TAKEN: "Imported, but one of its addresses, numbers or profiles belongs to another lead.",
 }
 
 
@@ -131,10 +131,10 @@ def import_request(
             raise Invalid(str(error), path=("pageUrl",)) from None
     storable, unstorable = [], {}
     for number, row in enumerate(rows, start=1):
-        if field := next((key for key, value in row.items() if _is_unstorable(value)), None):
-            unstorable[number] = RowProblem(RowCode.INVALID_TEXT, field)
-            row = {key: None if _is_unstorable(value) else value for key, value in row.items()}
-        storable.append(row)
+        broken = [key for key, value in row.items() if _is_unstorable(value)]
+        if broken:
+            unstorable[number] = RowProblem(RowCode.INVALID_TEXT, broken[0])
+        storable.append({**row, **dict.fromkeys(broken)} if broken else row)
     return ImportRequest(
         source=source,
         page_url=page_url,

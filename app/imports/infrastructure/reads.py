@@ -21,7 +21,6 @@ from sqlalchemy import (
     tuple_,
 )
 
-from app.accounts.infrastructure.tables import app_user
 from app.common.database import Statement
 from app.common.graphql import Keyset, Page
 from app.common.work import Reads

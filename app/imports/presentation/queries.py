@@ -8,7 +8,7 @@ import strawberry
 
 from app.accounts.presentation.types import User
 from app.common.domain import Role
-from app.common.graphql import Context, Info, Keyset, page_size, parse_id, query
+from app.common.graphql import After, Context, First, Id, Info, Keyset, page_size, parse_id, query
 from app.imports.presentation.types import (
     LeadImport,
     LeadImportConnection,
@@ -24,9 +24,7 @@ LIST = "imports"
 @strawberry.type
 class ImportsQuery:
     @query(requires=Role.VIEWER, extension=True, description="The workspace's imports, newest first.")
-    async def lead_imports(
-        self, info: Info, first: int = 20, after: str | None = None
-    ) -> LeadImportConnection:
+    async def lead_imports(self, info: Info, first: First = 20, after: After = None) -> LeadImportConnection:
         workspace_id = info.context.signed_in.workspace_id
         position = Keyset.decode(LIST, after) if after is not None else None
         async with info.context.doors.open_reads(workspace_id) as reads:
@@ -41,7 +39,7 @@ class ImportsQuery:
         )
 
     @query(requires=Role.VIEWER, extension=True, description="An import by its id; null when there is none.")
-    async def lead_import(self, info: Info, id: strawberry.ID) -> LeadImport | None:
+    async def lead_import(self, info: Info, id: Id) -> LeadImport | None:
         key = parse_id(id)
         return (await load_imports(info.context, [key]))[0] if key else None
 

@@ -1,6 +1,7 @@
 """Subscriptions of imports."""
 
 from collections.abc import AsyncGenerator
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
@@ -20,7 +21,9 @@ class ImportsSubscription:
         extension=True,
         description="An import's progress: its state now, then at most once a second, until it has ended.",
     )
-    async def import_progress(self, info: Info, id: strawberry.ID) -> AsyncGenerator[LeadImport, None]:
+    async def import_progress(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The import.")]
+    ) -> AsyncGenerator[LeadImport, None]:
         workspace_id, key = info.context.signed_in.workspace_id, parse_id(id)
         async with info.context.doors.open_reads(workspace_id) as reads:
             found = await import_and_position(reads, workspace_id, key) if key else None

@@ -7,7 +7,7 @@ import orjson
 import strawberry
 
 from app.accounts.presentation.types import User
-from app.common.graphql import JSON, Info, PageInfo, Payload, enum_type, page_size
+from app.common.graphql import JSON, First, Info, PageInfo, Payload, enum_type, nested, page_size
 from app.imports.domain.imports import ROW_MESSAGES, ImportStatus, RowCode, RowOutcome
 from app.leads.domain.lead import LeadSource
 from app.leads.domain.staged import ImportPolicy
@@ -73,8 +73,8 @@ class LeadImport:
     created_at: datetime = strawberry.field(description="When it was accepted.")
     finished_at: datetime | None = strawberry.field(description="When it ended.")
 
-    @strawberry.field(description="The first rows with a problem, in their order.")
-    async def row_errors(self, info: Info, first: int = 100) -> list[RowError]:
+    @nested(description="The first rows with a problem, in their order.")
+    async def row_errors(self, info: Info, first: First = 100) -> list[RowError]:
         rows = await info.context.loader("row_problems").load((self.id, page_size(first)))
         return [
             RowError(

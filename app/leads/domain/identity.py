@@ -125,7 +125,7 @@ def _http(text: str) -> SplitResult:
 
 
 def _split(text: str, hosts: tuple[str, ...]) -> SplitResult:
-    address = _http(text if "://" in text or re.match(r"[a-z]+:", text, re.I) else f"https://{text}")
+    address = _http(text if "://" in text or re.match(r"[a-z]+:", text, re.IGNORECASE) else f"https://{text}")
     if not _is_of((address.hostname or "").lower(), hosts):
         raise NotAnIdentity(f"Write an address on {hosts[0]}.")
     return address

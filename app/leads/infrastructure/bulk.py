@@ -1,9 +1,9 @@
 """Set-based writing of leads for other modules: imports at the speed of COPY.
 
-Rows are staged in two temporary tables (PostgreSQL refuses COPY into a table with row-level security), matched with the
-workspace's identities, and written by a fixed number of statements whatever their number. Identities are inserted in the
-order of their key, so two imports of the same people wait for each other and never deadlock; the lead is inserted in the
-same statement, so neither can exist without the other (delivery.md 0.10).
+Rows are staged in two temporary tables (PostgreSQL refuses COPY into a table with row-level security), matched with
+the workspace's identities, and written by a fixed number of statements whatever their number. Identities are inserted
+in the order of their key, so two imports of the same people wait for each other and never deadlock; the lead is
+inserted in the same statement, so neither can exist without the other (delivery.md 0.10).
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -131,7 +131,8 @@ UPDATE_KNOWN = Statement(
         """
         WITH wanted AS (
             SELECT s.n, l.id,
-                CASE WHEN cast(:fill as boolean) THEN coalesce(l.name, s.name) ELSE coalesce(s.name, l.name) END AS name,
+                CASE WHEN cast(:fill as boolean) THEN coalesce(l.name, s.name)
+                    ELSE coalesce(s.name, l.name) END AS name,
                 CASE WHEN cast(:fill as boolean) THEN coalesce(l.company, s.company)
                     ELSE coalesce(s.company, l.company) END AS company,
                 CASE WHEN cast(:fill as boolean) THEN coalesce(l.title, s.title)

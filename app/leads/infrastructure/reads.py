@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql import array
 
 from app.accounts.infrastructure.tables import app_user
 from app.common.database import Statement
-from app.common.feed.append import feed_head
+from app.common.feed_log import feed_head
 from app.common.graphql import Keyset, Page
 from app.common.work import Reads
 from app.leads.infrastructure.tables import lead, lead_identity, lead_tag, stage
@@ -120,7 +120,7 @@ def _lead_columns(*, with_identities: bool) -> Select[Any]:
 @cache
 def _list_statement(used: frozenset[str], has_after: bool, with_identities: bool) -> Statement:
     """The page and the feed's position in one snapshot: the head's row is there even when the page is empty."""
-    newest_first = [lead.c.created_at.desc(), lead.c.id.desc()]
+    newest_first: list[ColumnElement[Any]] = [lead.c.created_at.desc(), lead.c.id.desc()]
     page = _lead_columns(with_identities=with_identities).where(
         lead.c.deleted_at.is_(None), *(CONDITIONS[name] for name in sorted(used))
     )

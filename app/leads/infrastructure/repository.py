@@ -28,7 +28,8 @@ ADD = Statement(
             ON CONFLICT DO NOTHING RETURNING kind
         )
         INSERT INTO lead
-            (workspace_id, id, name, email, phone, company, title, stage_id, rank, owner_id, source, metadata, created_by)
+            (workspace_id, id, name, email, phone, company, title, stage_id, rank, owner_id, source, metadata,
+             created_by)
         SELECT cast(:workspace_id as uuid), cast(:lead_id as uuid), :name, :email, :phone, :company, :title,
             cast(:stage_id as uuid), :rank, cast(:owner_id as uuid), :source, cast(:metadata as jsonb),
             cast(:created_by as uuid)

@@ -1,4 +1,4 @@
-"""Tables of leads. `lead.email` and `lead.phone` repeat the primary identities, for lists that show and sort by them."""
+"""Tables of leads. `lead.email` and `lead.phone` repeat the primary identities, for lists that show them."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,7 +1,7 @@
 """Queries of leads and stages."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -12,7 +12,10 @@ from app.common.feed.cursor import encode_cursor
 from app.common.graphql import (
     NO_ID,
     PAGE_MAX,
+    After,
     Context,
+    First,
+    Id,
     Info,
     Keyset,
     bad_user_input,
@@ -52,7 +55,7 @@ class LeadsQuery:
         ]
 
     @query(requires=Role.VIEWER, description="A lead by its id; null when there is none.")
-    async def lead(self, info: Info, id: strawberry.ID) -> Lead | None:
+    async def lead(self, info: Info, id: Id) -> Lead | None:
         key = parse_id(id)
         found = await load_leads(info.context, [key] if key else [])
         lead = found[0] if found else None
@@ -62,10 +65,10 @@ class LeadsQuery:
     async def leads(
         self,
         info: Info,
-        filter: LeadFilter | None = None,
-        sort: LeadSort = LeadSort.NEWEST,
-        first: int = 20,
-        after: str | None = None,
+        filter: Annotated[LeadFilter | None, strawberry.argument(description="Which; null: all.")] = None,
+        sort: Annotated[LeadSort, strawberry.argument(description="In which order.")] = LeadSort.NEWEST,
+        first: First = 20,
+        after: After = None,
     ) -> LeadConnection:
         workspace_id = info.context.signed_in.workspace_id
         conditions, position = _conditions(filter), Keyset.decode(LIST, after) if after is not None else None

@@ -10,7 +10,7 @@ import asyncpg
 import strawberry
 
 from app.accounts.presentation.types import User
-from app.common.graphql import JSON, Info, PageInfo, Payload, enum_type
+from app.common.graphql import JSON, Info, PageInfo, Payload, enum_type, nested
 from app.leads.domain.identity import IdentityKind
 from app.leads.domain.lead import Engagement, LeadSource
 from app.leads.domain.stage import StageKind
@@ -102,7 +102,7 @@ class Lead:
     updated_at: datetime = strawberry.field(description="When it was changed last.")
     deleted_at: datetime | None = strawberry.field(description="When it was deleted; null: it is live.")
 
-    @strawberry.field(description="How it came in and what imports did to it, oldest first.")
+    @nested(description="How it came in and what imports did to it, oldest first.")
     async def provenance(
         self, info: Info
     ) -> list[Annotated["Provenance", strawberry.lazy("app.imports.presentation.types")]]:
