@@ -239,7 +239,7 @@ class GraphQLView(GraphQL[Context, None]):
             context.actor = self._process.services["accounts"].authenticate(token.strip())
         except Unauthenticated:
             raise ConnectionRejectionError from None
-        return
+        return UNSET
 
 
 def _capped(scope: Scope, receive: Receive) -> Receive:
