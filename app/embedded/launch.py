@@ -100,8 +100,10 @@ class Launch:
         if cluster is not None:
             await self.until_ready(cluster)
         await self.migrate(cluster, environment)
-        await self.start_product(environment)
-        await self.tell_when_ready()
+        await self.start_api(environment)
+        is_ready = await self.until_api_answers()
+        await self.start_helpers(environment)
+        self.tell(is_ready=is_ready)
 
     def environment(self) -> dict[str, str]:
         """What every child sees. In production secrets are given, never invented."""
@@ -214,12 +216,15 @@ class Launch:
         self.state.migrated = await asyncio.to_thread(migration_state, cluster)
         self.home.save_run(self.state)
 
-    async def start_product(self, environment: dict[str, str]) -> None:
-        if self.supervisor.stopping.is_set():
-            return
+    async def start_api(self, environment: dict[str, str]) -> None:
         await self.supervisor.start(
             self.product("api", [sys.executable, "-m", "app.embedded.serve"], environment)
         )
+
+    async def start_helpers(self, environment: dict[str, str]) -> None:
+        """Worker and browser assets, after the API: on a small machine they would delay its first answer."""
+        if self.supervisor.stopping.is_set():
+            return
         worker = [sys.executable, "-m", "app.embedded.tether", "workers.main"]
         if (ROOT / "workers" / "main.py").is_file():
             await self.supervisor.start(self.product("worker", worker, environment))
@@ -232,15 +237,21 @@ class Launch:
     ) -> Child:
         return Child(name, command, self.home.log(name), environment, ROOT, stop_s=3.5, is_once=is_once)
 
-    async def tell_when_ready(self) -> None:
+    async def until_api_answers(self) -> bool:
         deadline = time.monotonic() + READY_S
-        while not await answers(self.config):
-            if self.supervisor.stopping.is_set():
-                return
-            if time.monotonic() > deadline:
-                say(f"the API does not answer {self.config.url}/health/ready yet; see {self.home.log('api')}")
-                return
+        while time.monotonic() < deadline and not self.supervisor.stopping.is_set():
+            if await answers(self.config):
+                return True
             await asyncio.sleep(0.05)
+        return False
+
+    def tell(self, *, is_ready: bool) -> None:
+        """The one block that says where everything is."""
+        if self.supervisor.stopping.is_set():
+            return
+        if not is_ready:
+            say(f"the API does not answer {self.config.url}/health/ready yet; see {self.home.log('api')}")
+            return
         say(
             f"\nSalesPad is running (ready in {time.monotonic() - self.started:.1f} s)\n"
             f"  App        {self.config.url}\n"

@@ -34,10 +34,12 @@ class StandIn(Launch):
     async def migrate(self, cluster: Cluster | None, environment: dict[str, str]) -> None:
         return
 
-    async def start_product(self, environment: dict[str, str]) -> None:
+    async def start_api(self, environment: dict[str, str]) -> None:
+        await self.supervisor.start(self.product("api", [sys.executable, "-c", API], environment))
+
+    async def start_helpers(self, environment: dict[str, str]) -> None:
         worker = WORKERS[os.environ.get("STAND_IN_WORKER", "works")]
-        for name, source in (("api", API), ("worker", worker)):
-            await self.supervisor.start(self.product(name, [sys.executable, "-c", source], environment))
+        await self.supervisor.start(self.product("worker", [sys.executable, "-c", worker], environment))
 
 
 if __name__ == "__main__":
