@@ -150,7 +150,7 @@ def mutation(
             except SalesPadError as refusal:
                 return payload.refused(refusal)
 
-        guarded.__annotations__ = _described(guarded)
+        guarded.__signature__ = _described(resolver)  # type: ignore[attr-defined]
         return strawberry.mutation(resolver=guarded, description=description, metadata={RULE: rule})
 
     return wrap
@@ -176,14 +176,16 @@ def subscription(*, requires: Role, description: str, extension: bool = False) -
     return wrap
 
 
-def _described(resolver: Callable[..., Any]) -> dict[str, Any]:
-    """A resolver's annotations, its `input` with a description."""
-    annotations = get_type_hints(resolver, include_extras=True)
-    if "input" in annotations:
-        annotations["input"] = Annotated[
-            annotations["input"], strawberry.argument(description="What to do, and to what.")
+def _described(resolver: Callable[..., Any]) -> inspect.Signature:
+    """A resolver's signature, its `input` with a description."""
+    signature = inspect.signature(resolver)
+    parameters = dict(signature.parameters)
+    if "input" in parameters:
+        described: Any = Annotated[
+            get_type_hints(resolver)["input"], strawberry.argument(description="What to do, and to what.")
         ]
-    return annotations
+        parameters["input"] = parameters["input"].replace(annotation=described)
+    return signature.replace(parameters=list(parameters.values()))
 
 
 def nested(*, description: str) -> Callable[[Resolver], Any]:
