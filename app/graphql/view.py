@@ -24,8 +24,7 @@ from strawberry.exceptions import ConnectionRejectionError
 from strawberry.http import GraphQLHTTPResponse
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types.execution import ExecutionResult
-from strawberry.types.unset import UNSET, UnsetType
-from strawberry.types.unset import UnsetType
+from strawberry.types.unset import UNSET
 
 from app.common import telemetry
 from app.common.domain import Unauthenticated
@@ -231,7 +230,7 @@ class GraphQLView(GraphQL[Context, None]):
             return orjson.dumps(_without_surrogates(data))
 
     # ── websocket ─────────────────────────────────────────────────────────────────────────────────────────────────
-    async def on_ws_connect(self, context: Context) -> UnsetType:
+    async def on_ws_connect(self, context: Context) -> Any:
         authorization = context.connection_params.get("authorization")
         scheme, _, token = str(authorization or "").partition(" ")
         try:
