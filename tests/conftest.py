@@ -1,6 +1,7 @@
 """Fixtures of the whole suite: real PostgreSQL and Redis, the real API and worker as processes, one workspace a test.
 
-`python3 -m app test` starts the servers; pytest alone starts its own. Tests never clean up: each makes its own workspace.
+`python3 -m app test` starts the servers; pytest alone starts its own. Tests never clean up: each makes its own
+workspace.
 """
 
 import os

@@ -19,22 +19,20 @@ from app.tags.infrastructure.tables import tag
 ADD = Statement(
     text(
         """
-        WITH wanted AS (
-            SELECT * FROM unnest(cast(:kinds as text[]), cast(:values as text[])) AS i(kind, value)
-        ), fresh AS (
-            INSERT INTO lead_identity (workspace_id, lead_id, kind, value, is_primary)
-            SELECT cast(:workspace_id as uuid), cast(:lead_id as uuid), kind, value, true FROM wanted
-            ORDER BY kind, value
-            ON CONFLICT DO NOTHING RETURNING kind
+        WITH created AS (
+            INSERT INTO lead
+                (workspace_id, id, name, email, phone, company, title, stage_id, rank, owner_id, source, metadata,
+                 created_by)
+            VALUES (cast(:workspace_id as uuid), cast(:lead_id as uuid), :name, :email, :phone, :company, :title,
+                cast(:stage_id as uuid), :rank, cast(:owner_id as uuid), :source, cast(:metadata as jsonb),
+                cast(:created_by as uuid))
         )
-        INSERT INTO lead
-            (workspace_id, id, name, email, phone, company, title, stage_id, rank, owner_id, source, metadata,
-             created_by)
-        SELECT cast(:workspace_id as uuid), cast(:lead_id as uuid), :name, :email, :phone, :company, :title,
-            cast(:stage_id as uuid), :rank, cast(:owner_id as uuid), :source, cast(:metadata as jsonb),
-            cast(:created_by as uuid)
-        WHERE (SELECT count(*) FROM fresh) = (SELECT count(*) FROM wanted)
-        RETURNING id
+        INSERT INTO lead_identity (workspace_id, lead_id, kind, value, is_primary)
+        SELECT cast(:workspace_id as uuid), cast(:lead_id as uuid), kind, value, true
+        FROM unnest(cast(:kinds as text[]), cast(:values as text[])) AS i(kind, value)
+        ORDER BY kind, value
+        ON CONFLICT DO NOTHING
+        RETURNING kind
         """
     )
 )
@@ -44,6 +42,7 @@ HOLDER = Statement(
         SELECT i.lead_id, i.kind, i.value
         FROM unnest(cast(:kinds as text[]), cast(:values as text[])) WITH ORDINALITY AS w(kind, value, n)
         JOIN lead_identity i ON i.workspace_id = cast(:workspace_id as uuid) AND i.kind = w.kind AND i.value = w.value
+        WHERE i.lead_id <> cast(:lead_id as uuid)
         ORDER BY w.n LIMIT 1
         """
     )
@@ -116,8 +115,8 @@ class LeadRepository:
             metadata=orjson.dumps(lead.metadata).decode(),
             created_by=created_by,
         )
-        if not added:
-            raise await self._taken(workspace_id, lead)
+        if len(added) < len(keys):
+            raise await self._taken(workspace_id, lead_id, lead)
         if tag_ids:
             await self._work.execute(
                 insert(lead_tag),
@@ -127,11 +126,12 @@ class LeadRepository:
                 ],
             )
 
-    async def _taken(self, workspace_id: UUID, lead: NewLead) -> IdentityTaken:
+    async def _taken(self, workspace_id: UUID, lead_id: UUID, lead: NewLead) -> IdentityTaken:
         by_identity = {identity: key for key, identity in lead.identities.items()}
         row = await self._work.fetch_one(
             HOLDER,
             workspace_id=workspace_id,
+            lead_id=lead_id,
             kinds=[one.kind.value for one in by_identity],
             values=[one.value for one in by_identity],
         )
