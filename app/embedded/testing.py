@@ -22,8 +22,10 @@ from app.embedded.postgres import Cluster, stop_server
 from app.embedded.privileges import choose_way
 from app.embedded.processes import EmbeddedError, Mark, free_port, is_alive, mark
 from app.embedded.state import Home, read_json
+from app.embedded.tether import LAUNCHER_PID
 
 PREFIX = "salespad-test-"
+PYTEST_ALONE_S = 2.0
 PYTEST_STOP_S = 15.0
 
 # Leases and polls shortened, so that fault tests wait for tenths of seconds and not for minutes.
@@ -47,8 +49,8 @@ def run_tests(arguments: list[str]) -> int:
         if migrated.returncode != 0:
             return migrated.returncode
         workers = [] if has_workers(arguments) else ["-n", "2", "--dist", "loadgroup"]
-        command = [sys.executable, "-m", "pytest", *workers, *arguments]
-        pytest = subprocess.Popen(command, cwd=ROOT, env=environment)
+        command = [sys.executable, "-m", "app.embedded.tether", "pytest", *workers, *arguments]
+        pytest = subprocess.Popen(command, cwd=ROOT, env=environment | {LAUNCHER_PID: str(os.getpid())})
         try:
             return pytest.wait()
         except KeyboardInterrupt:
@@ -60,10 +62,13 @@ def interrupt(_signal: int, _frame: object) -> None:
 
 
 def end(pytest: "subprocess.Popen[bytes]") -> int:
-    """The terminal's Ctrl-C reached pytest as well; a second interrupt of it would cut its clean-up short."""
-    with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
-        if not sys.stdin.isatty():
-            pytest.send_signal(signal.SIGINT)
+    """A terminal's Ctrl-C reached pytest too, and a second one would cut its clean-up short: so wait first."""
+    for sent in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sent, signal.SIG_IGN)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        pytest.wait(PYTEST_ALONE_S)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        pytest.send_signal(signal.SIGINT)
         pytest.wait(PYTEST_STOP_S)
     if pytest.poll() is None:
         pytest.kill()
