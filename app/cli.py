@@ -12,7 +12,11 @@ from app.embedded.config import ROOT, read_config
 from app.embedded.processes import EmbeddedError
 
 cli = typer.Typer(
-    name="salespad", no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False
+    name="salespad",
+    no_args_is_help=True,
+    add_completion=False,
+    help="SalesPad: `run` starts everything, `test` tests everything, `doctor` says what is wrong.",
+    pretty_exceptions_enable=False,
 )
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on (SALESPAD_HOST).")]
