@@ -347,6 +347,22 @@ def given(input: object, *fields: str) -> dict[str, Any]:
     return {name: getattr(input, name) for name in fields if getattr(input, name) is not strawberry.UNSET}
 
 
+Input = TypeVar("Input")
+
+
+def handed_as_sent(input_type: type[Input]) -> type[Input]:
+    """An input of leaves that reaches the resolver as the mapping that was sent, nulls left out.
+
+    For inputs that come by the thousand: coerced and validated by graphql-core like any other, but not built as
+    objects, which takes Strawberry some 0.1 ms each.
+    """
+    definition = input_type.__strawberry_definition__  # type: ignore[attr-defined]
+    definition.from_input = lambda _type, sent, _context: {
+        name: value for name, value in sent.items() if value is not None
+    }
+    return input_type
+
+
 def page_size(first: int) -> int:
     if not 1 <= first <= PAGE_MAX:
         raise bad_user_input(f"`first` is 1 to {PAGE_MAX}.")

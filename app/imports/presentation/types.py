@@ -7,7 +7,17 @@ import orjson
 import strawberry
 
 from app.accounts.presentation.types import User
-from app.common.graphql import JSON, First, Info, PageInfo, Payload, enum_type, nested, page_size
+from app.common.graphql import (
+    JSON,
+    First,
+    Info,
+    PageInfo,
+    Payload,
+    enum_type,
+    handed_as_sent,
+    nested,
+    page_size,
+)
 from app.imports.domain.imports import ROW_MESSAGES, ImportStatus, RowCode, RowOutcome
 from app.leads.domain.lead import LeadSource
 from app.leads.domain.staged import ImportPolicy
@@ -130,6 +140,7 @@ class LeadImportConnection:
     page_info: PageInfo = strawberry.field(description="Where the page stands.")
 
 
+@handed_as_sent
 @strawberry.input(description="One person, as read from a page.")
 class ImportedLeadInput:
     name: str | None = strawberry.field(
