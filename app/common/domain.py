@@ -3,6 +3,7 @@
 All that `domain` and `application` folders may import from `common`. No I/O, no framework.
 """
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -176,11 +177,14 @@ TEXT_MESSAGES = {
 }
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def text_problem(text: str, *, max_length: int, required: bool = True) -> TextProblem | None:
     """Why a text cannot be stored, or None. Lengths are in characters, of the trimmed text."""
     if "\x00" in text:
         return TextProblem.NUL
-    if any("\ud800" <= character <= "\udfff" for character in text) if not text.isascii() else False:
+    if _SURROGATE.search(text):
         return TextProblem.SURROGATE
     trimmed = text.strip()
     if len(trimmed) > max_length:

@@ -99,9 +99,16 @@ class DueTable:
             )
             .returning(c.workspace_id, c.id, c.token, c.attempt)
         )
+        # A worker that stalled inside a transaction still locks its row: reaping goes round it, never waits for it.
+        over = (
+            select(c.workspace_id, c.id)
+            .where(c.status == literal_column(f"'{held}'"), c.lease_until < func.now())
+            .with_for_update(skip_locked=True)
+            .scalar_subquery()
+        )
         self._reap = Statement(
             update(table)
-            .where(c.status == literal_column(f"'{held}'"), c.lease_until < func.now())
+            .where(tuple_(c.workspace_id, c.id).in_(over))
             .values(
                 status=literal_column(f"'{waiting}'"), token=null(), lease_until=null(), run_at=func.now()
             )

@@ -12,9 +12,7 @@ from pathlib import Path
 
 from alembic import command, op
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
 
 from app.common.database import asyncpg_url
 
@@ -43,13 +41,10 @@ def downgrade(database_url: str, revision: str) -> None:
 
 
 def head_revision() -> str:
+    """What Alembic says; the API asks `common/revision.py`, which is 0.3 s faster to import."""
     head = ScriptDirectory(str(ROOT)).get_current_head()
     assert head is not None
     return head
-
-
-def current_revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
 
 
 def create_roles() -> None:

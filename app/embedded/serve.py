@@ -5,6 +5,7 @@ The socket is ours for TCP_USER_TIMEOUT: a client that stopped reading is not fr
 the ping waits in the same full buffer; the kernel gives such a connection up after 30 s.
 """
 
+import gc
 import os
 import socket
 import sys
@@ -40,6 +41,7 @@ def serve(host: str, port: int, *, app: str = APP) -> None:
     port = listener.getsockname()[1]
     os.environ["SALESPAD_HOST"], os.environ["SALESPAD_PORT"] = host, str(port)
     print(f"Listening on http://{host}:{port}", flush=True)
+    gc.disable()  # half a second of a start is collections among what is being imported; the lifespan enables it
     import uvicorn
 
     config = uvicorn.Config(

@@ -119,7 +119,7 @@ def _http(text: str) -> SplitResult:
         _ = split.port
     except ValueError:
         split = None
-    if split is None or split.scheme not in ("http", "https") or any(c.isspace() for c in text.strip()):
+    if split is None or split.scheme not in ("http", "https") or len(text.split()) != 1:
         raise NotAnIdentity("Write an address that begins with https://.")
     return split
 
