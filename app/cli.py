@@ -147,6 +147,19 @@ def restore(file: File) -> None:
     read_backup(read_config(), file)
 
 
+@cli.command(name="seed-demo")
+def seed_demo(
+    yes: Annotated[bool, typer.Option("--yes", help="Also where SALESPAD_ENV is production.")] = False,
+) -> None:
+    """Make a workspace in Portuguese to look at: three logins, 300 leads, tags, stages. Twice makes nothing twice."""
+    config = read_config()
+    if config.is_production and not yes:
+        raise SystemExit("This is production: seed-demo --yes if a demo workspace is wanted here.")
+    from app.demo.seeding import seed_demo as seed
+
+    print(seed(config))
+
+
 @cli.command(name="build-web")
 def build_web() -> None:
     """Build the browser's files (GraphiQL, the app) where they are stale."""

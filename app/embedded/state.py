@@ -4,6 +4,7 @@ time.
 .salespad/          0700
   lock              flock of the run that owns the directory
   secrets.json      0600, made once, never rewritten but to add a missing one
+  demo.json         0600, the login of seed-demo
   run.json          0600, ports (kept), pids and URL of the run (replaced atomically)
   postgres/ redis/  the servers' data
   log/              postgres.log redis.log api.log worker.log
@@ -47,6 +48,10 @@ class Home:
     @property
     def logs(self) -> Path:
         return self.root / "log"
+
+    @property
+    def demo(self) -> Path:
+        return self.root / "demo.json"
 
     def log(self, name: str) -> Path:
         return self.logs / f"{name}.log"

@@ -1,0 +1,197 @@
+"""`seed-demo` itself: which database, which transactions, what it tells."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.accounts.domain.user import NewAccount
+from app.accounts.wiring import account_use_cases, accounts_services
+from app.common.database import Statement
+from app.common.domain import Conflict
+from app.common.migrations import upgrade
+from app.common.roles import check_roles
+from app.common.work import Doors, Work
+from app.demo.people import LEADS, LOCALE, LOGINS, OWNER, SOURCES, TAGS, WORKSPACE, DemoLead, demo_leads
+from app.embedded.access import open_database
+from app.embedded.config import Config
+from app.embedded.state import Home, read_json, write_private
+from app.leads.domain.lead import created, new_lead
+from app.leads.wiring import LeadConditions, LeadRepository, count_leads, list_stages, stage_use_cases
+from app.settings import Settings
+from app.tags.wiring import tag_use_cases
+
+ADD_PERSON = Statement(
+    text(
+        """
+        WITH person AS (
+            INSERT INTO app_user (name, email, password_hash, locale)
+            VALUES (:name, :email, :password_hash, :locale) RETURNING id
+        )
+        INSERT INTO member (workspace_id, user_id, role)
+        SELECT cast(:workspace_id as uuid), id, cast(:role as text) FROM person
+        """
+    )
+)
+FIND_WORKSPACE = Statement(
+    text(
+        """
+        SELECT m.workspace_id FROM member m JOIN app_user u ON u.id = m.user_id
+        WHERE u.email = cast(:email as text) AND m.role = 'OWNER' ORDER BY m.joined_at LIMIT 1
+        """
+    )
+)
+FIND_MEMBERS = Statement(
+    text(
+        """
+        SELECT u.email, m.user_id FROM member m JOIN app_user u ON u.id = m.user_id
+        WHERE m.workspace_id = cast(:workspace_id as uuid)
+        """
+    )
+)
+DATE = Statement(
+    text(
+        """
+        UPDATE lead SET created_at = d.at, updated_at = d.at, engagement = d.engagement
+        FROM unnest(cast(:ids as uuid[]), cast(:ats as timestamptz[]), cast(:engagements as text[]))
+            AS d(id, at, engagement)
+        WHERE lead.workspace_id = cast(:workspace_id as uuid) AND lead.id = d.id
+        """
+    )
+)
+"""No use case makes a lead of last month, nor one that has answered: there are no conversations yet."""
+
+
+@dataclass(frozen=True)
+class Seeded:
+    has_new_members: bool
+    has_new_leads: bool
+
+
+def seed_demo(config: Config) -> str:
+    """On the configured, the running or the resting database; what to tell. Raises SystemExit, EmbeddedError."""
+    home = None if config.database_url else Home(config.home)
+    with open_database(config) as database:
+        if home is not None:
+            upgrade(database.url)
+        kept = read_json(home.demo) if home else {}
+        login = {"email": OWNER.email, "password": kept.get("password") or secrets.token_urlsafe(9)}
+        if home is not None:
+            write_private(home.demo, json.dumps(login))
+        seeded = asyncio.run(seed(Settings(database_url=database.url), login["password"]))
+        if home is not None:
+            write_private(home.demo, json.dumps(login | {"is_seeded": True}))
+    is_known = seeded.has_new_members or "password" in kept
+    return _report(seeded, login["password"] if is_known else "shown when it was made, and kept nowhere")
+
+
+def _report(seeded: Seeded, password: str) -> str:
+    has_news = seeded.has_new_members or seeded.has_new_leads
+    lines = [
+        f"{WORKSPACE}: {f'made, with {LEADS} leads' if has_news else 'is there already; nothing was made'}."
+    ]
+    lines += [f"  {login.role.lower():<9} {login.email}" for login in LOGINS]
+    return "\n".join([*lines, f"  {'password':<9} {password}"])
+
+
+async def seed(settings: Settings, password: str) -> Seeded:
+    """Makes what is missing. The password is that of the members this call makes."""
+    # No token is issued here, so the installation's own secret is not needed.
+    settings = settings.model_copy(update={"jwt_secret": settings.jwt_secret or secrets.token_urlsafe(48)})
+    doors = Doors(settings)
+    try:
+        await check_roles(doors)
+        is_new = (workspace_id := await _find_workspace(doors)) is None
+        if workspace_id is None:
+            is_new = await _found_workspace(doors, settings, password)
+            workspace_id = await _find_workspace(doors)
+        assert workspace_id is not None
+        return Seeded(is_new, await _add_leads(doors, workspace_id))
+    finally:
+        await doors.close()
+
+
+async def _find_workspace(doors: Doors) -> UUID | None:
+    async with doors.open_system() as work:
+        row = await work.fetch_one(FIND_WORKSPACE, email=OWNER.email)
+    return row["workspace_id"] if row else None
+
+
+async def _found_workspace(doors: Doors, settings: Settings, password: str) -> bool:
+    """False when another call has just done it."""
+    accounts = accounts_services(settings, doors)
+    try:
+        hashes = [await accounts.passwords.hash(password) for _ in LOGINS]
+        async with doors.open_system() as work:
+            owner = await account_use_cases(work, accounts).create_account(
+                NewAccount(
+                    email=OWNER.email,
+                    name=OWNER.name,
+                    password_hash=hashes[0],
+                    workspace_name=WORKSPACE,
+                    locale=LOCALE,
+                )
+            )
+            await stage_use_cases(work).create_default_stages(owner.workspace_id, LOCALE)
+            for login, password_hash in zip(LOGINS[1:], hashes[1:], strict=True):
+                await work.fetch(
+                    ADD_PERSON,
+                    workspace_id=owner.workspace_id,
+                    name=login.name,
+                    email=login.email,
+                    password_hash=password_hash,
+                    locale=LOCALE,
+                    role=login.role.value,
+                )
+        return True
+    except Conflict:
+        return False
+    finally:
+        accounts.passwords.stop()
+
+
+async def _add_leads(doors: Doors, workspace_id: UUID) -> bool:
+    """False when there are leads, or tags of ours: of two calls at once, the second meets the first's tags."""
+    try:
+        async with doors.open_work(workspace_id) as work:
+            if await count_leads(work, workspace_id, LeadConditions()):
+                return False
+            await _write_leads(work, workspace_id, demo_leads(datetime.now(UTC)))
+    except Conflict:
+        return False
+    return True
+
+
+async def _write_leads(work: Work, workspace_id: UUID, leads: Sequence[DemoLead]) -> None:
+    tags = tag_use_cases(work, workspace_id)
+    tag_ids = {name: await tags.create_tag(name=name, color=color) for name, color in TAGS.items()}
+    stage_ids = [UUID(row["id"]) for row in await list_stages(work, workspace_id)]
+    people = {
+        row["email"]: row["user_id"] for row in await work.fetch(FIND_MEMBERS, workspace_id=workspace_id)
+    }
+    repository = LeadRepository(work)
+    for lead in leads:
+        await repository.add(
+            workspace_id,
+            lead.id,
+            new_lead(lead.given, metadata=lead.metadata, region="BR"),
+            stage_id=stage_ids[min(lead.stage, len(stage_ids) - 1)],
+            owner_id=people.get(lead.owner) if lead.owner else None,
+            tag_ids=[tag_ids[name] for name in lead.tags],
+            source=lead.source,
+            created_by=people[OWNER.email],
+        )
+    await work.fetch(
+        DATE,
+        workspace_id=workspace_id,
+        ids=[lead.id for lead in leads],
+        ats=[lead.created_at for lead in leads],
+        engagements=[lead.engagement for lead in leads],
+    )
+    for source in SOURCES:
+        work.announce(created([lead.id for lead in leads if lead.source is source], source))
