@@ -18,7 +18,7 @@ from app.embedded import redis
 from app.embedded.config import OFF, ROOT, Config
 from app.embedded.postgres import STOP_S, Cluster
 from app.embedded.processes import EmbeddedError, is_alive, is_free, keep_or_choose, mark, stop
-from app.embedded.state import AlreadyRunning, Home, Run, Secrets
+from app.embedded.state import AlreadyRunning, Home, Run, Secrets, read_json
 from app.embedded.supervisor import Child, Supervisor, describe, exited, say, tail
 from app.embedded.tether import LAUNCHER_PID
 
@@ -256,10 +256,16 @@ class Launch:
             f"\nSalesPad is running (ready in {time.monotonic() - self.started:.1f} s)\n"
             f"  App        {self.config.url}\n"
             f"  GraphiQL   {self.config.url}/graphql\n"
+            f"{self.demo_login()}"
             f"  Data       {self.home.root}\n"
             f"  Logs       {self.home.logs}\n"
             f"  Stop       Ctrl-C, or kill {os.getpid()}\n"
         )
+
+    def demo_login(self) -> str:
+        """The line of the block that says how to sign in to what seed-demo made; "" without it."""
+        demo = {} if self.config.database_url else read_json(self.home.demo)
+        return f"  Demo       {demo['email']}  {demo['password']}\n" if demo.get("is_seeded") else ""
 
 
 def migration_state(cluster: Cluster | None) -> str:
