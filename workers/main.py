@@ -19,6 +19,8 @@ from saq import Worker
 from saq.queue.redis import RedisQueue
 
 from app.common import telemetry
+from app.common.feed_log import drop_old_events, raise_floors
+from app.common.idempotency import drop_old_keys
 from app.common.jobs import DRAIN, QUEUE, create_bells
 from app.common.leases import BACKOFF_S, Claim, DueTable, LostLease
 from app.common.work import Doors, Unavailable
@@ -27,6 +29,8 @@ from app.imports.wiring import fail_import, import_jobs, run_import
 from app.settings import Settings
 
 CONCURRENCY = 4
+CHORES_EVERY_S = 600
+CHORE_ROWS = 5_000
 GRACE_S = 2
 DEQUEUE_S = 5
 
@@ -81,6 +85,24 @@ class Drainer:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.poll_s):
                     await self._stopping.wait()
+
+    async def chores(self) -> None:
+        """What grows old is let go, in small transactions; several workers at once do no harm."""
+        while not self._stopping.is_set():
+            with suppress(Unavailable):
+                async with self._doors.open_system() as system:
+                    await raise_floors(system, resume_days=self._settings.feed_resume_days)
+                await self._drop_all(drop_old_events)
+                await self._drop_all(drop_old_keys)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHORES_EVERY_S):
+                    await self._stopping.wait()
+
+    async def _drop_all(self, drop: Callable[..., Awaitable[int]]) -> None:
+        dropped = CHORE_ROWS
+        while dropped == CHORE_ROWS and not self._stopping.is_set():
+            async with self._doors.open_system() as system:
+                dropped = await drop(system, limit=CHORE_ROWS)
 
     async def _handle(self, kind: str, due: DueKind, claim: Claim) -> None:
         try:
@@ -174,6 +196,7 @@ async def run(settings: Settings) -> None:
     if settings.worker_metrics_port:
         start_http_server(settings.worker_metrics_port, settings.host)
     tick = asyncio.create_task(drainer.tick(), name="tick")
+    chores = asyncio.create_task(drainer.chores(), name="chores")
     saq = None if settings.redis_url is None or settings.redis_is_off else saq_worker(settings, drainer)
     doorbell = asyncio.create_task(saq.start(), name="saq") if saq else None
     telemetry.log.info("worker started", process="worker")
@@ -182,7 +205,7 @@ async def run(settings: Settings) -> None:
     if saq is not None and doorbell is not None:
         saq.event.set()
         await asyncio.wait([doorbell], timeout=GRACE_S + 1)
-    await asyncio.wait([tick], timeout=GRACE_S)
+    await asyncio.wait([tick, chores], timeout=GRACE_S)
     await bells.stop()
     await doors.close()
     if tick.done() and not tick.cancelled() and (error := tick.exception()):

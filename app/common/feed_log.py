@@ -16,6 +16,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     DateTime,
+    Index,
     Named,
     Table,
     Text,
@@ -60,6 +61,7 @@ feed_event = Table(
     metadata,
     FeedEventColumns,
     workspace_key(),
+    Index("ix_feed_event_at", "at"),
     CheckConstraint(f"cardinality(entity_ids) <= {EVENT_IDS_MAX}", name="entity_ids_max"),
 )
 
@@ -78,6 +80,33 @@ APPEND = Statement(
             cast(:kinds as text[]), cast(:entity_ids as text[]), cast(:changed as text[]),
             cast(:before as text[]), cast(:after as text[])
         ) WITH ORDINALITY AS e(kind, entity_ids, changed, before, after, n)
+        RETURNING seq
+        """
+    )
+)
+
+
+KEPT_DAYS = 35
+RAISE_FLOORS = Statement(
+    text(
+        """
+        UPDATE feed_head h SET floor = old.seq
+        FROM (
+            SELECT workspace_id, max(seq) AS seq FROM feed_event
+            WHERE at < now() - cast(:days as float) * interval '1 day' GROUP BY workspace_id
+        ) old
+        WHERE h.workspace_id = old.workspace_id AND h.floor < old.seq
+        RETURNING h.workspace_id
+        """
+    )
+)
+DROP_OLD = Statement(
+    text(
+        """
+        DELETE FROM feed_event WHERE (workspace_id, seq) IN (
+            SELECT workspace_id, seq FROM feed_event
+            WHERE at < now() - cast(:days as float) * interval '1 day' ORDER BY at LIMIT cast(:limit as bigint)
+        )
         RETURNING seq
         """
     )
@@ -118,3 +147,13 @@ async def append_events(
 def _array(items: Sequence[object]) -> str:
     """An array literal; ids and field names need no quoting."""
     return "{" + ",".join(str(item) for item in items) + "}"
+
+
+async def raise_floors(work: Fetching, *, resume_days: float) -> None:
+    """From now on nobody resumes from before that; the rows stay for the consumers (`KEPT_DAYS`)."""
+    await work.fetch(RAISE_FLOORS, days=resume_days)
+
+
+async def drop_old_events(work: Fetching, *, limit: int) -> int:
+    """Deletes up to `limit` events older than `KEPT_DAYS`; how many it were."""
+    return len(await work.fetch(DROP_OLD, days=KEPT_DAYS, limit=limit))

@@ -12,6 +12,7 @@ import orjson
 from sqlalchemy import (
     Column,
     DateTime,
+    Index,
     LargeBinary,
     Named,
     Table,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     bindparam,
     func,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
@@ -41,7 +43,20 @@ class IdempotencyColumns(TypedColumns):
     at: Named[datetime] = Column(DateTime(timezone=True), server_default=func.now())
 
 
-idempotency = Table("idempotency", metadata, IdempotencyColumns, workspace_key())
+idempotency = Table(
+    "idempotency", metadata, IdempotencyColumns, workspace_key(), Index("ix_idempotency_at", "at")
+)
+DROP_OLD = Statement(
+    text(
+        """
+        DELETE FROM idempotency WHERE (workspace_id, key) IN (
+            SELECT workspace_id, key FROM idempotency
+            WHERE at < now() - cast(:hours as float) * interval '1 hour' ORDER BY at LIMIT cast(:limit as bigint)
+        )
+        RETURNING key
+        """
+    )
+)
 
 CLAIM = Statement(
     insert(idempotency)
@@ -100,3 +115,8 @@ class Idempotency:
 def _hash(request: object) -> bytes:
     canonical = orjson.dumps(request, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
     return hashlib.sha256(canonical).digest()
+
+
+async def drop_old_keys(work: Work, *, limit: int) -> int:
+    """Forgets up to `limit` keys older than `KEPT_H`; how many it were."""
+    return len(await work.fetch(DROP_OLD, hours=KEPT_H, limit=limit))

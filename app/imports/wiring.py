@@ -43,9 +43,8 @@ async def run_import(doors: Doors, settings: Settings, claim: Claim, is_stopping
 async def fail_import(doors: Doors, claim: Claim, error: str) -> None:
     """Ends an import that cannot be run; the rows that have landed stay. Raises LostLease."""
     async with doors.open_work(claim.workspace_id) as work:
-        await import_jobs.finish(work, claim, status=ImportStatus.FAILED, error=error)
-        job = (await imports_by_id(work, claim.workspace_id, [claim.id]))[claim.id]
-        work.announce(progressed(claim.id, ImportStatus.FAILED, job["processed_rows"]))
+        processed = await ImportLedger(work, claim, lease_s=0).fail(error)
+        work.announce(progressed(claim.id, ImportStatus.FAILED, processed))
 
 
 __all__ = [

@@ -170,6 +170,8 @@ def create_common() -> None:
         workspace_key("feed_event"),
         sa.CheckConstraint("cardinality(entity_ids) <= 1000", name=op.f("ck_feed_event_entity_ids_max")),
     )
+    op.create_index("ix_feed_event_at", "feed_event", ["at"])
+    op.create_index("ix_idempotency_at", "idempotency", ["at"])
 
 
 def workspace_key(table: str) -> sa.ForeignKeyConstraint:

@@ -9,7 +9,14 @@ from sqlalchemy import BigInteger, Text, bindparam, cast, select, text
 from app.common.database import Statement
 from app.common.leases import Claim, LostLease
 from app.common.work import Work
-from app.imports.domain.imports import ImportRequest, Progress, RowOutcome, RowResult, RunningImport
+from app.imports.domain.imports import (
+    ImportRequest,
+    ImportStatus,
+    Progress,
+    RowOutcome,
+    RowResult,
+    RunningImport,
+)
 from app.imports.infrastructure.tables import import_job, import_jobs, import_row
 from app.leads.domain.lead import LeadSource
 from app.leads.domain.staged import ImportPolicy, LeadDefaults, StagedLead, WrittenLead
@@ -90,6 +97,16 @@ PROGRESS = Statement(
             finished_at = CASE WHEN cast(:has_ended as boolean) THEN now() END
         WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:id as uuid) AND token = cast(:token as uuid)
         RETURNING id
+        """
+    )
+)
+
+END = Statement(
+    text(
+        """
+        UPDATE import_job SET finished_at = now()
+        WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:id as uuid) AND token = cast(:token as uuid)
+        RETURNING processed_rows
         """
     )
 )
@@ -196,6 +213,16 @@ class ImportLedger:
             raise LostLease
         if progress.status.has_ended:
             await import_jobs.finish(self._work, self._claim, status=progress.status)
+
+    async def fail(self, error: str) -> int:
+        """Ends the import as it stands; the rows that have an outcome."""
+        row = await self._work.fetch_one(
+            END, workspace_id=self._claim.workspace_id, id=self._claim.id, token=self._claim.token
+        )
+        if row is None:
+            raise LostLease
+        await import_jobs.finish(self._work, self._claim, status=ImportStatus.FAILED, error=error)
+        return int(row["processed_rows"])
 
 
 async def _record(work: Work, workspace_id: UUID, import_id: UUID, results: Sequence[RowResult]) -> None:

@@ -61,7 +61,7 @@ class OutcomeCount:
 class RowError:
     row: int = strawberry.field(description="1 is the first row of the batch.")
     code: str = strawberry.field(description="What kind of problem it is.")
-    field: str = strawberry.field(description="The field of the row.")
+    field: str | None = strawberry.field(description="The field of the row.")
     message: str = strawberry.field(description="What to do, for a person.")
 
 
