@@ -1,0 +1,28 @@
+"""`python -m bench <name>`: runs one benchmark on private servers of its own."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+
+from app.common.migrations import upgrade
+from app.embedded.testing import private_servers
+from bench import import_leads
+
+BENCHMARKS: dict[str, Callable[[], Coroutine[None, None, None]]] = {"import-leads": import_leads.run}
+
+
+def main() -> None:
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in BENCHMARKS:
+        raise SystemExit(f"python -m bench <name>, where <name> is one of: {', '.join(BENCHMARKS)}")
+    with private_servers() as environment:
+        # The product's own times, not the suite's short ones.
+        kept = ("SALESPAD_HOME", "SALESPAD_DATABASE_URL", "SALESPAD_REDIS_URL", "SALESPAD_JWT_SECRET")
+        os.environ.update({key: environment[key] for key in kept})
+        upgrade(os.environ["SALESPAD_DATABASE_URL"])
+        asyncio.run(BENCHMARKS[name]())
+
+
+if __name__ == "__main__":
+    main()
