@@ -28,6 +28,8 @@ from app.settings import Settings
 ROLLBACK_WAIT_S = 5
 UNAVAILABLE_SQLSTATES = frozenset({"57014", "57P01", "57P02", "57P03", "53300", "25P03"})
 Values: TypeAlias = Mapping[str, object] | Sequence[Mapping[str, object]]
+LOST_CONNECTION = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What the driver raises on a dead connection; the last one, where the server's farewell meets the next statement."""
 Driver: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
@@ -187,7 +189,7 @@ async def _roll_back(driver: Driver) -> None:
             await driver.execute("ROLLBACK")
     except BaseException:
         driver.terminate()
-        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        with suppress(*LOST_CONNECTION, asyncpg.PostgresError):
             raise
 
 
@@ -205,7 +207,7 @@ class _translated:
 def is_unavailable(error: BaseException) -> bool:
     if isinstance(error, DBAPIError) and error.orig is not None:
         return error.connection_invalidated or is_unavailable(error.orig)
-    if isinstance(error, PoolTimeout | OSError | asyncpg.InterfaceError | asyncpg.PostgresConnectionError):
+    if isinstance(error, (PoolTimeout, asyncpg.PostgresConnectionError, *LOST_CONNECTION)):
         return True
     state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
     return state in UNAVAILABLE_SQLSTATES or (isinstance(state, str) and state.startswith("08"))
