@@ -130,9 +130,6 @@ def create_leads() -> None:
             name="fk_lead_identity_workspace_id_lead_id",
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(
-            ["workspace_id"], ["workspace.id"], name="fk_lead_identity_workspace_id", ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("workspace_id", "id", name="pk_lead_identity"),
         sa.UniqueConstraint("workspace_id", "kind", "value", name="uq_lead_identity_workspace_id_kind_value"),
     )
@@ -154,9 +151,6 @@ def create_leads() -> None:
             ["tag.workspace_id", "tag.id"],
             name="fk_lead_tag_workspace_id_tag_id",
             ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["workspace_id"], ["workspace.id"], name="fk_lead_tag_workspace_id", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("workspace_id", "lead_id", "tag_id", name="pk_lead_tag"),
     )
@@ -232,9 +226,6 @@ def create_imports() -> None:
             ["lead.workspace_id", "lead.id"],
             name="fk_import_row_workspace_id_lead_id",
             ondelete="SET NULL (lead_id)",
-        ),
-        sa.ForeignKeyConstraint(
-            ["workspace_id"], ["workspace.id"], name="fk_import_row_workspace_id", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("workspace_id", "import_id", "row", name="pk_import_row"),
     )

@@ -74,7 +74,6 @@ import_row = Table(
     "import_row",
     metadata,
     ImportRowColumns,
-    workspace_key(),
     tenant_key("import_id", "import_job", ondelete="CASCADE"),
     ForeignKeyConstraint(
         ["workspace_id", "lead_id"], ["lead.workspace_id", "lead.id"], ondelete="SET NULL (lead_id)"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from app.leads.domain.identity import Identity
+from app.leads.domain.identity import Identity, IdentityKind
 
 
 class ImportPolicy(StrEnum):
@@ -29,6 +29,9 @@ class StagedLead:
     avatar_url: str | None
     metadata: Mapping[str, object] | None
     identities: Sequence[Identity]
+
+    def value_of(self, kind: IdentityKind) -> str | None:
+        return next((one.value for one in self.identities if one.kind is kind), None)
 
 
 @dataclass(frozen=True, slots=True)

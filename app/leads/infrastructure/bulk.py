@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from app.common.database import Statement
 from app.common.work import Work
+from app.leads.domain.identity import IdentityKind
 from app.leads.domain.staged import ImportPolicy, LeadDefaults, StagedLead, WrittenLead
 
 MATCH_ATTEMPTS = 5
@@ -23,7 +24,7 @@ STAGE_DDL = text(
     CREATE TEMP TABLE IF NOT EXISTS stage_lead (
         n int PRIMARY KEY, lead_id uuid NOT NULL DEFAULT uuidv7(), known boolean NOT NULL DEFAULT false,
         outcome text, name text, fallback_name text NOT NULL, company text, title text, avatar_url text,
-        metadata jsonb
+        email text, phone text, metadata jsonb
     ) ON COMMIT DELETE ROWS
     """
 )
@@ -101,10 +102,8 @@ WRITE = Statement(
                 (workspace_id, id, name, company, title, avatar_url, email, phone, stage_id, rank, owner_id, source,
                  metadata, created_by)
             SELECT cast(:workspace_id as uuid), s.lead_id, coalesce(s.name, s.fallback_name), s.company, s.title,
-                s.avatar_url,
-                (SELECT t.value FROM pg_temp.stage_identity t WHERE t.n = s.n AND t.kind = 'EMAIL'),
-                (SELECT t.value FROM pg_temp.stage_identity t WHERE t.n = s.n AND t.kind = 'PHONE'),
-                cast(:stage_id as uuid), replace(s.lead_id::text, '-', '') || 'i', cast(:owner_id as uuid),
+                s.avatar_url, s.email, s.phone, cast(:stage_id as uuid),
+                replace(s.lead_id::text, '-', '') || 'i', cast(:owner_id as uuid),
                 cast(:source as text), coalesce(s.metadata, '{}'), cast(:created_by as uuid)
             FROM pg_temp.stage_lead s
             WHERE NOT s.known AND s.outcome IS NULL AND EXISTS (SELECT FROM fresh WHERE fresh.lead_id = s.lead_id)
@@ -250,7 +249,7 @@ async def _stage(work: Work, staged: Sequence[StagedLead]) -> None:
     """COPY: the rows, and their identities."""
     await work.copy(
         "stage_lead",
-        ("n", "name", "fallback_name", "company", "title", "avatar_url", "metadata"),
+        ("n", "name", "fallback_name", "company", "title", "avatar_url", "email", "phone", "metadata"),
         [
             (
                 row.n,
@@ -259,6 +258,8 @@ async def _stage(work: Work, staged: Sequence[StagedLead]) -> None:
                 row.company,
                 row.title,
                 row.avatar_url,
+                row.value_of(IdentityKind.EMAIL),
+                row.value_of(IdentityKind.PHONE),
                 orjson.dumps(row.metadata).decode() if row.metadata else None,
             )
             for row in staged

@@ -1,4 +1,7 @@
-"""Tables of leads. `lead.email` and `lead.phone` repeat the primary identities, for lists that show them."""
+"""Tables of leads; a child row belongs to its workspace through its lead.
+
+`lead.email` and `lead.phone` repeat the primary identities, for lists that show them.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -84,7 +87,6 @@ lead_identity = Table(
     "lead_identity",
     metadata,
     LeadIdentityColumns,
-    workspace_key(),
     tenant_key("lead_id", "lead", ondelete="CASCADE"),
     UniqueConstraint("workspace_id", "kind", "value"),
     Index("ix_lead_identity_lead", "workspace_id", "lead_id"),
@@ -102,7 +104,6 @@ lead_tag = Table(
     "lead_tag",
     metadata,
     LeadTagColumns,
-    workspace_key(),
     tenant_key("lead_id", "lead", ondelete="CASCADE"),
     tenant_key("tag_id", "tag", ondelete="CASCADE"),
     Index("ix_lead_tag_tag", "workspace_id", "tag_id", "lead_id"),
