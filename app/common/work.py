@@ -207,6 +207,8 @@ class _translated:
 def is_unavailable(error: BaseException) -> bool:
     if isinstance(error, DBAPIError) and error.orig is not None:
         return error.connection_invalidated or is_unavailable(error.orig)
+    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
+        return False  # a parameter of ours that the driver cannot encode
     if isinstance(error, (PoolTimeout, asyncpg.PostgresConnectionError, *LOST_CONNECTION)):
         return True
     state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
