@@ -94,6 +94,8 @@ class Doorbell(BroadcastBackend):
         while True:
             pubsub = self._listener.pubsub()
             try:
+                # Connected first: two first commands at once would each open a connection, and one of them be deaf.
+                await pubsub.connect()  # type: ignore[no-untyped-call]
                 self._pubsub = pubsub
                 await pubsub.subscribe(*self._wanted)
                 telemetry.redis_up.set(1)
