@@ -8,6 +8,7 @@ import base64
 import binascii
 import functools
 import inspect
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -258,16 +259,20 @@ def _parse_datetime(value: object) -> datetime:
     return parsed.astimezone(UTC)
 
 
+_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""The escape itself, not a backslash someone wrote before `u0000`."""
+
+
 def _parse_json(value: object) -> Mapping[str, object]:
     if not isinstance(value, dict):
         raise bad_user_input("JSON is an object.")
     try:
-        size = len(orjson.dumps(value))
+        encoded = orjson.dumps(value)
     except (TypeError, ValueError):
         raise bad_user_input("JSON may not hold broken characters or numbers beyond 64 bits.") from None
-    if size > MAX_JSON_BYTES:
+    if len(encoded) > MAX_JSON_BYTES:
         raise bad_user_input(f"JSON may take {MAX_JSON_BYTES:,} bytes at most.")
-    if b"\\u0000" in orjson.dumps(value):
+    if _ESCAPED_NUL.search(encoded):
         raise bad_user_input("JSON may not hold NUL characters.")
     return value
 
