@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from uuid import UUID
 
 import asyncpg
@@ -232,6 +233,21 @@ async def _wait_s(installation: Installation, import_id: str, attempt: int) -> f
         attempt,
     )
     return found[0]["wait_s"] if found else None
+
+
+async def test_progress_is_told_at_most_once_a_second(installation: Installation, person: Person) -> None:
+    """Accepted, then a hundred chunks, then the end."""
+    import_id = await installation.import_leads(person, [profile(f"t{n}") for n in range(1000)])
+    await installation.ended([import_id])
+    told = await installation.sql(
+        "SELECT at FROM feed_event WHERE workspace_id = $1 AND kind = 'import.progressed' ORDER BY seq",
+        person.workspace_id,
+    )
+    between = [(later["at"] - one["at"]).total_seconds() for one, later in pairwise(told[1:-1])]
+    assert all(seconds > 0.99 for seconds in between), between
+    await check_imports(installation, person, leads=1000, rows=1000)
+    seconds = (told[-1]["at"] - told[0]["at"]).total_seconds()
+    print(f"progress: 100 chunks in {seconds:.1f} s, {len(told)} events")
 
 
 @pytest.mark.parametrize("has_second_profiles", [False, True])
