@@ -4,31 +4,26 @@ Root fields are made with `query`, `mutation` and `subscription` below, which ta
 Refusals are data in a payload; top-level errors (`ClientError`) are for what a client did wrong as a client.
 """
 
-import base64
-import binascii
 import functools
 import inspect
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Generic, NewType, Protocol, Self, TypeVar, get_type_hints
+from typing import Annotated, Any, Protocol, Self, TypeVar, get_type_hints
 from uuid import UUID
 
-import orjson
 import strawberry
 from graphql import GraphQLError
 from strawberry.dataloader import DataLoader
 
 from app.common.domain import Actor, ClientKind, ErrorCode, Forbidden, Refusals, Role, SalesPadError
 from app.common.feed.hub import Hub
+from app.common.paging import Page
 from app.common.work import Doors
 from app.settings import Settings
 
-MAX_JSON_BYTES = 16 * 1024
 PAGE_MAX = 100
-CURSOR_VERSION = b"\x01"
 
 
 # ── top-level errors ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -201,7 +196,7 @@ def _check_top_level(rule: Rule, context: Context) -> None:
         raise ClientError(refusal.message, "FORBIDDEN") from None
 
 
-# ── enums and scalars ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── enums ─────────────────────────────────────────────────────────────────────────────────────────────────
 Enumeration = TypeVar("Enumeration", bound=StrEnum)
 
 
@@ -243,56 +238,6 @@ enum_type(
     EXTENSION="The browser extension: it may import and little else.",
     API="A script or another program.",
 )
-
-
-def _serialize_datetime(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _parse_datetime(value: object) -> datetime:
-    try:
-        parsed = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        parsed = None
-    if parsed is None or parsed.tzinfo is None:
-        raise bad_user_input("A DateTime is RFC 3339 with an offset, such as 2026-01-31T12:00:00Z.")
-    return parsed.astimezone(UTC)
-
-
-_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-"""The escape itself, not a backslash someone wrote before `u0000`."""
-
-
-def _parse_json(value: object) -> Mapping[str, object]:
-    if not isinstance(value, dict):
-        raise bad_user_input("JSON is an object.")
-    try:
-        encoded = orjson.dumps(value)
-    except (TypeError, ValueError):
-        raise bad_user_input("JSON may not hold broken characters or numbers beyond 64 bits.") from None
-    if len(encoded) > MAX_JSON_BYTES:
-        raise bad_user_input(f"JSON may take {MAX_JSON_BYTES:,} bytes at most.")
-    if _ESCAPED_NUL.search(encoded):
-        raise bad_user_input("JSON may not hold NUL characters.")
-    return value
-
-
-JSON = NewType("JSON", object)
-SCALARS: dict[object, Any] = {
-    datetime: strawberry.scalar(
-        name="DateTime",
-        description="A moment, RFC 3339 in UTC.",
-        serialize=_serialize_datetime,
-        parse_value=_parse_datetime,
-    ),
-    JSON: strawberry.scalar(
-        name="JSON",
-        # Serialised as it comes: an orjson.Fragment, the database's own text, never parsed on the way.
-        description="A JSON object, at most 16 KiB.",
-        serialize=lambda value: value,
-        parse_value=_parse_json,
-    ),
-}
 
 
 # ── payloads ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -382,54 +327,13 @@ class PageInfo:
     end_cursor: str | None = strawberry.field(description="The last edge's cursor: give it as `after`.")
 
 
-@dataclass(frozen=True, slots=True)
-class Keyset:
-    """A position in a list ordered by (moment, id). `list_name` keeps one list's cursor out of another."""
-
-    at: datetime
-    id: UUID
-
-    def encode(self, list_name: str) -> str:
-        raw = f"{list_name}|{self.at.isoformat()}|{self.id}".encode()
-        return base64.urlsafe_b64encode(CURSOR_VERSION + raw).rstrip(b"=").decode()
-
-    @classmethod
-    def decode(cls, list_name: str, cursor: str) -> Self:
-        """Raises the top-level BAD_USER_INPUT."""
-        try:
-            raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-            name, at, id = raw.removeprefix(CURSOR_VERSION).decode().split("|")
-            if raw[:1] != CURSOR_VERSION or name != list_name:
-                raise ValueError(name)
-            moment = datetime.fromisoformat(at)
-            if moment.tzinfo is None:
-                raise ValueError(at)
-            return cls(moment, UUID(id))
-        except (ValueError, binascii.Error):
-            raise bad_user_input("`after` is not a cursor of this list.") from None
-
-
-Row = TypeVar("Row")
-
-
-@dataclass(frozen=True)
-class Page(Generic[Row]):
-    """Up to `first` rows of a list and whether more follow; made from first + 1 rows."""
-
-    rows: Sequence[Row]
-    has_next: bool
-
-    @classmethod
-    def of(cls, rows: Sequence[Row], first: int) -> "Page[Row]":
-        return cls(rows[:first], len(rows) > first)
-
-    def info(self, cursors: Sequence[str], *, after: str | None) -> PageInfo:
-        return PageInfo(
-            has_next_page=self.has_next,
-            has_previous_page=after is not None,
-            start_cursor=cursors[0] if cursors else None,
-            end_cursor=cursors[-1] if cursors else None,
-        )
+def page_info(page: Page[Any], cursors: Sequence[str], *, after: str | None) -> PageInfo:
+    return PageInfo(
+        has_next_page=page.has_next,
+        has_previous_page=after is not None,
+        start_cursor=cursors[0] if cursors else None,
+        end_cursor=cursors[-1] if cursors else None,
+    )
 
 
 def selects(info: Info, *path: str) -> bool:

@@ -7,7 +7,8 @@ from strawberry.types.execution import ExecutionContext
 
 from app.accounts.presentation.mutations import AccountsMutation
 from app.accounts.presentation.queries import AccountsQuery
-from app.common.graphql import SCALARS, BatchFunction
+from app.common.graphql import BatchFunction
+from app.common.scalars import SCALARS
 from app.graphql.feed import FeedQuery, FeedSubscription
 from app.graphql.limits import CheckedDocuments
 from app.imports.presentation.mutations import ImportsMutation

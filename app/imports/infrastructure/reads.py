@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from app.common.database import Statement
-from app.common.graphql import Keyset, Page
+from app.common.paging import Keyset, Page
 from app.common.work import Reads
 from app.imports.infrastructure.tables import import_job
 

@@ -8,7 +8,8 @@ import strawberry
 
 from app.accounts.presentation.types import User
 from app.common.domain import Role
-from app.common.graphql import After, Context, First, Id, Info, Keyset, page_size, parse_id, query
+from app.common.graphql import After, Context, First, Id, Info, page_info, page_size, parse_id, query
+from app.common.paging import Keyset
 from app.imports.presentation.types import (
     LeadImport,
     LeadImportConnection,
@@ -35,7 +36,7 @@ class ImportsQuery:
                 LeadImportEdge(cursor=cursor, node=LeadImport.of(row))
                 for cursor, row in zip(cursors, page.rows, strict=True)
             ],
-            page_info=page.info(cursors, after=after),
+            page_info=page_info(page, cursors, after=after),
         )
 
     @query(requires=Role.VIEWER, extension=True, description="An import by its id; null when there is none.")

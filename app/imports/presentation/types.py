@@ -7,17 +7,8 @@ import orjson
 import strawberry
 
 from app.accounts.presentation.types import User
-from app.common.graphql import (
-    JSON,
-    First,
-    Info,
-    PageInfo,
-    Payload,
-    enum_type,
-    handed_as_sent,
-    nested,
-    page_size,
-)
+from app.common.graphql import First, Info, PageInfo, Payload, enum_type, handed_as_sent, nested, page_size
+from app.common.scalars import JSON
 from app.imports.domain.imports import ROW_MESSAGES, ImportStatus, RowCode, RowOutcome
 from app.leads.domain.lead import LeadSource
 from app.leads.domain.staged import ImportPolicy

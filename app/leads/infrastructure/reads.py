@@ -30,7 +30,7 @@ from sqlalchemy.dialects.postgresql import array
 from app.accounts.infrastructure.tables import app_user
 from app.common.database import Statement
 from app.common.feed_log import feed_head
-from app.common.graphql import Keyset, Page
+from app.common.paging import Keyset, Page
 from app.common.work import Reads
 from app.leads.infrastructure.tables import lead, lead_identity, lead_tag, stage
 

@@ -17,13 +17,14 @@ from app.common.graphql import (
     First,
     Id,
     Info,
-    Keyset,
     bad_user_input,
+    page_info,
     page_size,
     parse_id,
     query,
     selects,
 )
+from app.common.paging import Keyset
 from app.common.work import Reads
 from app.leads.domain.stage import StageKind
 from app.leads.presentation.types import (
@@ -90,7 +91,7 @@ class LeadsQuery:
                 LeadEdge(cursor=cursor, node=Lead.of(row, tags))
                 for cursor, row in zip(cursors, found.page.rows, strict=True)
             ],
-            page_info=found.page.info(cursors, after=after),
+            page_info=page_info(found.page, cursors, after=after),
             total_count=total,
             feed_cursor=encode_cursor(workspace_id, found.feed_seq),
         )

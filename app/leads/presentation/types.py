@@ -10,7 +10,8 @@ import asyncpg
 import strawberry
 
 from app.accounts.presentation.types import User
-from app.common.graphql import JSON, Info, PageInfo, Payload, enum_type, nested
+from app.common.graphql import Info, PageInfo, Payload, enum_type, nested
+from app.common.scalars import JSON
 from app.leads.domain.identity import IdentityKind
 from app.leads.domain.lead import Engagement, LeadSource
 from app.leads.domain.stage import StageKind
