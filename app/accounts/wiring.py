@@ -9,6 +9,7 @@ from app.accounts.application.accounts import AccountUseCases
 from app.accounts.application.sessions import SessionUseCases
 from app.accounts.domain.ports import AccountStore
 from app.accounts.infrastructure.passwords import PasswordService
+from app.accounts.infrastructure.reads import hold_member, phone_region
 from app.accounts.infrastructure.repository import AccountRepository
 from app.accounts.infrastructure.revocations import RevocationService
 from app.accounts.infrastructure.tokens import TokenService
@@ -74,3 +75,13 @@ def account_store(work: Work, settings: Settings) -> AccountStore:
 def account_use_cases(work: Work, services: AccountsServices) -> AccountUseCases:
     """In a transaction of the system door."""
     return AccountUseCases(account_store(work, services.settings), services.sessions)
+
+
+__all__ = [
+    "AccountsServices",
+    "account_store",
+    "account_use_cases",
+    "accounts_services",
+    "hold_member",
+    "phone_region",
+]

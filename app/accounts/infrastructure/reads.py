@@ -1,4 +1,4 @@
-"""What screens read of accounts."""
+"""What screens and other modules read of accounts."""
 
 from uuid import UUID
 
@@ -7,7 +7,7 @@ from sqlalchemy import Text, bindparam, cast, select
 
 from app.accounts.infrastructure.tables import app_user, member, workspace
 from app.common.database import Statement
-from app.common.work import Doors
+from app.common.work import Doors, Reads, Work
 
 MEMBERSHIPS = Statement(
     select(
@@ -29,6 +29,13 @@ MEMBERSHIPS = Statement(
     .limit(1000)
 )
 
+HOLD_MEMBER = Statement(
+    select(member.c.user_id)
+    .where(member.c.workspace_id == bindparam("workspace_id"), member.c.user_id == bindparam("user_id"))
+    .with_for_update(key_share=True, read=True)
+)
+PHONE_REGION = Statement(select(workspace.c.phone_region).where(workspace.c.id == bindparam("workspace_id")))
+
 
 async def read_memberships(doors: Doors, user_id: UUID) -> list[asyncpg.Record]:
     """Somebody's workspaces, themselves in each row. By the system door: a tenant's own shows only its
@@ -36,3 +43,15 @@ async def read_memberships(doors: Doors, user_id: UUID) -> list[asyncpg.Record]:
     """
     async with doors.open_system() as system:
         return await system.fetch(MEMBERSHIPS, user_id=user_id)
+
+
+async def hold_member(work: Work, workspace_id: UUID, user_id: UUID) -> bool:
+    """Whether they belong to the workspace; if so, they do until the commit."""
+    return bool(await work.fetch(HOLD_MEMBER, workspace_id=workspace_id, user_id=user_id))
+
+
+async def phone_region(reads: Reads, workspace_id: UUID) -> str:
+    """The country of phone numbers without a prefix."""
+    row = await reads.fetch_one(PHONE_REGION, workspace_id=workspace_id)
+    assert row is not None
+    return str(row["phone_region"])

@@ -11,7 +11,7 @@ from app.imports.domain.imports import ImportRequest, import_request
 from app.imports.presentation.queries import load_imports
 from app.imports.presentation.types import ImportLeadsInput, LeadImportPayload
 from app.imports.wiring import import_use_cases
-from app.leads.presentation.mutations import parse_tag_ids
+from app.leads.presentation.types import parse_tag_ids
 
 
 @strawberry.type

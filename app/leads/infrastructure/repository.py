@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ARRAY, Uuid, any_, bindparam, insert, select, text
+from sqlalchemy import Uuid, bindparam, insert, select, text
 
-from app.accounts.infrastructure.tables import member, workspace
+from app.accounts.wiring import hold_member, phone_region
 from app.common.database import Statement
 from app.common.work import Work
 from app.leads.domain.errors import IdentityTaken, OwnerNotFound, StageNotFound, TagsNotFound
@@ -14,7 +14,7 @@ from app.leads.domain.identity import Identity, IdentityKind
 from app.leads.domain.lead import LeadSource, NewLead, rank_of
 from app.leads.domain.stage import Stage
 from app.leads.infrastructure.tables import lead_tag, stage
-from app.tags.infrastructure.tables import tag
+from app.tags.wiring import hold_tags
 
 ADD = Statement(
     text(
@@ -56,20 +56,6 @@ FIRST_STAGE = Statement(
     .order_by((stage.c.kind == text("'OPEN'")).desc(), stage.c.position, stage.c.id)
     .limit(1)
 )
-MEMBER = Statement(
-    select(member.c.user_id)
-    .where(member.c.workspace_id == bindparam("workspace_id"), member.c.user_id == bindparam("user_id"))
-    .with_for_update(key_share=True, read=True)
-)
-TAGS = Statement(
-    select(tag.c.id)
-    .where(
-        tag.c.workspace_id == bindparam("workspace_id"),
-        tag.c.id == any_(bindparam("tag_ids", type_=ARRAY(Uuid))),
-    )
-    .with_for_update(key_share=True, read=True)
-)
-PHONE_REGION = Statement(select(workspace.c.phone_region).where(workspace.c.id == bindparam("workspace_id")))
 
 
 class LeadRepository:
@@ -77,9 +63,7 @@ class LeadRepository:
         self._work = work
 
     async def phone_region(self, workspace_id: UUID) -> str:
-        row = await self._work.fetch_one(PHONE_REGION, workspace_id=workspace_id)
-        assert row is not None
-        return str(row["phone_region"])
+        return await phone_region(self._work, workspace_id)
 
     async def add(
         self,
@@ -148,17 +132,14 @@ class LeadRepository:
 
     async def check_owner(self, workspace_id: UUID, owner_id: UUID | None) -> None:
         """Raises OwnerNotFound; holds the membership until the commit."""
-        if owner_id and not await self._work.fetch(MEMBER, workspace_id=workspace_id, user_id=owner_id):
+        if owner_id and not await hold_member(self._work, workspace_id, owner_id):
             raise OwnerNotFound
 
     async def check_tags(self, workspace_id: UUID, tag_ids: Sequence[UUID]) -> None:
         """Raises TagsNotFound at the first that is none of this workspace's; holds them until the commit."""
         if not tag_ids:
             return
-        found = {
-            row["id"]
-            for row in await self._work.fetch(TAGS, workspace_id=workspace_id, tag_ids=list(tag_ids))
-        }
+        found = await hold_tags(self._work, workspace_id, tag_ids)
         for position, tag_id in enumerate(tag_ids):
             if tag_id not in found:
                 raise TagsNotFound(position)

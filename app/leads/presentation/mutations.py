@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping
 from typing import cast
-from uuid import UUID
 
 import strawberry
 
-from app.common.domain import Invalid, Role
+from app.common.domain import Role
 from app.common.graphql import NO_ID, Info, mutation, parse_id, user_error
 from app.leads.domain.errors import IdentityTaken
-from app.leads.domain.lead import MAX_TAGS_PER_INPUT
 from app.leads.presentation.queries import load_leads
-from app.leads.presentation.types import CreateLeadInput, LeadPayload
+from app.leads.presentation.types import CreateLeadInput, LeadPayload, parse_tag_ids
 from app.leads.wiring import lead_use_cases
 
 TEXTS = ("name", "email", "phone", "company", "title", "linkedin", "instagram", "facebook")
@@ -36,10 +34,3 @@ class LeadsMutation:
             existing = await load_leads(info.context, [taken.lead_id])
             return LeadPayload(lead=existing[0], errors=[user_error(taken)])
         return LeadPayload(lead=(await load_leads(info.context, [lead_id]))[0])
-
-
-def parse_tag_ids(ids: list[strawberry.ID] | None) -> list[UUID]:
-    """Raises Invalid for too many; a malformed one becomes an id that nothing has."""
-    if ids and len(ids) > MAX_TAGS_PER_INPUT:
-        raise Invalid(f"Give at most {MAX_TAGS_PER_INPUT} tags.", path=("tagIds",))
-    return [parse_id(id) or NO_ID for id in ids or ()]

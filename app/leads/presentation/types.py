@@ -10,10 +10,11 @@ import asyncpg
 import strawberry
 
 from app.accounts.presentation.types import User
-from app.common.graphql import Info, PageInfo, Payload, enum_type, nested
+from app.common.domain import Invalid
+from app.common.graphql import NO_ID, Info, PageInfo, Payload, enum_type, nested, parse_id
 from app.common.scalars import JSON
 from app.leads.domain.identity import IdentityKind
-from app.leads.domain.lead import Engagement, LeadSource
+from app.leads.domain.lead import MAX_TAGS_PER_INPUT, Engagement, LeadSource
 from app.leads.domain.stage import StageKind
 from app.tags.presentation.types import Tag
 
@@ -222,3 +223,10 @@ class LeadPayload(Payload):
     lead: Lead | None = strawberry.field(
         description="Null when it was refused; with CONFLICT, the lead that has the identity.", default=None
     )
+
+
+def parse_tag_ids(ids: list[strawberry.ID] | None) -> list[UUID]:
+    """Raises Invalid for too many; a malformed one becomes an id that nothing has."""
+    if ids and len(ids) > MAX_TAGS_PER_INPUT:
+        raise Invalid(f"Give at most {MAX_TAGS_PER_INPUT} tags.", path=("tagIds",))
+    return [parse_id(id) or NO_ID for id in ids or ()]
