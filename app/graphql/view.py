@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
@@ -21,7 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
-from strawberry.http import GraphQLHTTPResponse
+from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types.execution import ExecutionResult
 from strawberry.types.unset import UNSET
@@ -149,10 +149,8 @@ class GraphQLView(GraphQL[Context, None]):
             self._check_media_type(request)
             body = await request.get_body()
             data = await super().parse_http_body(request)
-            if isinstance(data, list):
-                raise Refused(400, "BAD_REQUEST", "Send one operation a request: batches are not taken.")
             if len(body) > MAX_SMALL_BODY_BYTES:
-                self._check_large_body(data.query)
+                self._check_large_body(cast("GraphQLRequestData", data).query)
             return data
         return await super().parse_http_body(request)
 
@@ -222,6 +220,17 @@ class GraphQLView(GraphQL[Context, None]):
                 return json.loads(data)
             except (RecursionError, UnicodeDecodeError) as error:
                 raise json.JSONDecodeError(str(error), "", 0) from None
+
+    def parse_json(self, data: str | bytes) -> Any:
+        """A body (bytes), or a GET's `variables` (text, where null is as good as none)."""
+        parsed = super().parse_json(data)
+        if parsed is None and isinstance(data, str):
+            return None
+        if isinstance(parsed, list):
+            raise Refused(400, "BAD_REQUEST", "Send one operation a request: batches are not taken.")
+        if not isinstance(parsed, dict):
+            raise Refused(400, "BAD_REQUEST", 'Send a JSON object: {"query": "…", "variables": {…}}.')
+        return parsed
 
     def encode_json(self, data: object) -> str | bytes:
         try:
