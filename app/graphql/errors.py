@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from graphql import GraphQLError, GraphQLSyntaxError
+from strawberry.exceptions import MissingQueryError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from app.common import telemetry
 from app.common.domain import ErrorCode, SalesPadError, Unauthenticated
@@ -48,6 +50,8 @@ def _code(error: GraphQLError, *, is_request_error: bool) -> str | None:
     if isinstance(error, GraphQLSyntaxError):
         return "GRAPHQL_PARSE_FAILED"
     original = error.original_error
+    if isinstance(original, MissingQueryError | CannotGetOperationTypeError | InvalidOperationTypeError):
+        return "GRAPHQL_VALIDATION_FAILED"
     if isinstance(original, Unavailable | TimeoutError):
         return "UNAVAILABLE"
     if isinstance(original, SalesPadError):

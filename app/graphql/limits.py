@@ -117,6 +117,10 @@ class Checked:
     errors: tuple[GraphQLError, ...]
     root_fields: frozenset[str]
 
+    @property
+    def has_many_operations(self) -> bool:
+        return sum(isinstance(one, OperationDefinitionNode) for one in self.document.definitions) > 1
+
 
 class Documents:
     """The bounded cache of checked documents of one schema."""
@@ -164,8 +168,17 @@ class CheckedDocuments(SchemaExtension):
     def on_validate(self) -> Iterator[None]:
         context = self.execution_context
         if context.query:
-            errors = documents_of(context.schema._schema).check(context.query).errors
-            context.pre_execution_errors = list(errors)
+            checked = documents_of(context.schema._schema).check(context.query)
+            context.pre_execution_errors = list(checked.errors)
+            if (
+                not checked.errors
+                and checked.has_many_operations
+                and context._provided_operation_name is None
+            ):
+                # Strawberry would run the first one; the specification wants it said.
+                context.pre_execution_errors = [
+                    GraphQLError("Say which operation to run: send operationName.")
+                ]
         yield
 
 
