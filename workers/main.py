@@ -9,6 +9,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -71,20 +72,27 @@ class Drainer:
             await self._handle(kind, due, claims[0])
 
     async def tick(self) -> None:
-        """Every poll: give back what dead workers held, then drain everything. Outlives any outage of the database."""
+        """Every poll: give back what dead workers held, and drain everything; neither waits for the other, since under
+        a steady stream a drain has no end. Outlives any outage of the database."""
+        every = [self._every_poll(partial(self.drain, kind)) for kind in self._kinds]
+        await asyncio.gather(self._every_poll(self._reap), *every)
+
+    async def _every_poll(self, act: Callable[[], Awaitable[None]]) -> None:
         while not self._stopping.is_set():
             try:
-                for kind, due in self._kinds.items():
-                    async with self._doors.open_system() as system:
-                        reaped = await due.table.reap(system)
-                    if reaped:
-                        telemetry.log.warning("leases ran out", kind=kind, rows=reaped)
-                await asyncio.gather(*(self.drain(kind) for kind in self._kinds))
+                await act()
             except Unavailable as error:
                 telemetry.log.warning("tick failed", reason=str(error))
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.poll_s):
                     await self._stopping.wait()
+
+    async def _reap(self) -> None:
+        for kind, due in self._kinds.items():
+            async with self._doors.open_system() as system:
+                reaped = await due.table.reap(system)
+            if reaped:
+                telemetry.log.warning("leases ran out", kind=kind, rows=reaped)
 
     async def chores(self) -> None:
         """What grows old is let go, in small transactions; several workers at once do no harm."""
