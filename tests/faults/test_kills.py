@@ -6,17 +6,20 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
 from tests.factories.accounts import Person
 from tests.factories.imports import profile
 from tests.fixtures.feed import Follower, feed_cursor, seq_of
+from tests.fixtures.graphql import open_socket
 from tests.fixtures.installation import Installation, check_imports
 from tests.fixtures.processes import eventually
 
 pytestmark = pytest.mark.xdist_group("kills")
 SUBSCRIBERS = 10
+PROGRESS = "subscription ($id: ID!) { importProgress(id: $id) { status processedRows } }"
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +143,32 @@ async def test_f5_postgres_stops_at_once_during_feed_events(installation: Instal
     print(
         f"F5: {events} events, 2 immediate stops, {SUBSCRIBERS} subscribers, {connections} subscriptions, 0 gaps"
     )
+
+
+async def test_import_progress_outlives_an_immediate_stop_of_postgres(installation: Installation) -> None:
+    """From both APIs, while the worker that told it is killed as well."""
+    async with installation.new_person() as person:
+        import_id = await installation.import_leads(person, [profile(f"r{n}") for n in range(800)])
+
+        async def watch(ws_url: str) -> list[dict[str, Any]]:
+            async with open_socket(ws_url, person.token) as socket:
+                return [
+                    payload["data"]["importProgress"]
+                    async for payload in socket.subscribe(PROGRESS, {"id": import_id})
+                ]
+
+        watching = [asyncio.create_task(watch(url)) for url in installation.ws_urls()]
+        await some_rows_landed(installation, person, 40)
+        await installation.kill_postgres(signal.SIGQUIT)
+        await installation.workers[0].kill()
+        await installation.start_postgres()
+        await installation.restart(installation.workers[0])
+        async with asyncio.timeout(60):
+            seen = await asyncio.gather(*watching)
+        await check_imports(installation, person, leads=800, rows=800)
+    for states in seen:
+        assert states[-1] == {"status": "COMPLETED", "processedRows": 800}
+    print(f"importProgress through an outage: {[len(states) for states in seen]} states, COMPLETED")
 
 
 async def test_f6_an_api_is_killed_under_ten_live_subscribers(installation: Installation) -> None:

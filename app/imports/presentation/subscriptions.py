@@ -1,5 +1,6 @@
 """Subscriptions of imports."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Annotated
 from uuid import UUID
@@ -8,10 +9,13 @@ import strawberry
 
 from app.common.domain import Role
 from app.common.graphql import ClientError, Info, parse_id, subscription
+from app.common.work import Unavailable
 from app.imports.domain.imports import ImportProgressed
 from app.imports.presentation.queries import load_imports
 from app.imports.presentation.types import LeadImport
 from app.imports.wiring import import_and_position
+
+RETRY_S = 0.5
 
 
 @strawberry.type
@@ -42,6 +46,12 @@ class ImportsSubscription:
 
 
 async def _load(info: Info, key: UUID) -> LeadImport:
-    loaded = (await load_imports(info.context, [key]))[0]
-    assert loaded is not None
-    return loaded
+    """Waits the database out: an outage delays a state, it ends no subscription."""
+    while True:
+        try:
+            loaded = (await load_imports(info.context, [key]))[0]
+        except Unavailable:
+            await asyncio.sleep(RETRY_S)
+            continue
+        assert loaded is not None
+        return loaded
