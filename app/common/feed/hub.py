@@ -81,6 +81,7 @@ class _Channel:
     seq: int
     ring: deque[FeedEvent]
     subscribers: int = 0
+    is_look_pending: bool = False
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -103,7 +104,6 @@ class Hub:
         self._ring_size = settings.feed_ring_size
         self._channels: dict[UUID, _Channel] = {}
         self._looks: set[asyncio.Task[None]] = set()
-        self._pending: set[UUID] = set()
         self._poller: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -119,9 +119,9 @@ class Hub:
         """A hint that a workspace (None: any) has news up to `seq`. Coalesced: one read a workspace at a time."""
         for known in [workspace_id] if workspace_id else list(self._channels):
             channel = self._channels.get(known)
-            if channel is None or known in self._pending or (seq is not None and seq <= channel.seq):
+            if channel is None or channel.is_look_pending or (seq is not None and seq <= channel.seq):
                 continue
-            self._pending.add(known)
+            channel.is_look_pending = True
             task = asyncio.create_task(self._look(known, channel))
             self._looks.add(task)
             task.add_done_callback(self._looks.discard)
@@ -129,9 +129,8 @@ class Hub:
     async def _look(self, workspace_id: UUID, channel: _Channel) -> None:
         with suppress(Unavailable):  # the poll looks again
             async with channel.reading:
-                self._pending.discard(workspace_id)
+                channel.is_look_pending = False
                 await self._read_news(workspace_id, channel)
-        self._pending.discard(workspace_id)
 
     async def _read_news(self, workspace_id: UUID, channel: _Channel) -> int:
         found = 0
