@@ -244,7 +244,8 @@ async def test_progress_is_told_at_most_once_a_second(installation: Installation
         person.workspace_id,
     )
     between = [(later["at"] - one["at"]).total_seconds() for one, later in pairwise(told[1:-1])]
-    assert all(seconds > 0.99 for seconds in between), between
+    # A second from the begin of one chunk's transaction to that of the next that tells; `at` is near their ends.
+    assert all(seconds > 0.9 for seconds in between), between
     await check_imports(installation, person, leads=1000, rows=1000)
     seconds = (told[-1]["at"] - told[0]["at"]).total_seconds()
     print(f"progress: 100 chunks in {seconds:.1f} s, {len(told)} events")
