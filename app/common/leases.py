@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     TypedColumns,
     Uuid,
+    and_,
     bindparam,
     func,
     literal_column,
@@ -40,6 +41,7 @@ BACKOFF_S = (2, 8, 32, 120, 600)
 """Wait before the next attempt; after the last one the row has failed."""
 
 SECOND: ColumnElement[timedelta] = literal_column("interval '1 second'")
+LEASE_END = func.now() + bindparam("lease_s", type_=Float) * SECOND
 
 
 class LeasedColumns(TypedColumns):
@@ -74,11 +76,20 @@ class DueTable:
     def __init__(self, table: "Table[Any]", *, waiting: str, held: str) -> None:
         self.table = table
         self.waiting, self.held = waiting, held
-        c = table.c
+        self._is_waiting: ColumnElement[bool] = table.c.status == literal_column(f"'{waiting}'")
+        self._is_held: ColumnElement[bool] = table.c.status == literal_column(f"'{held}'")
+        self._claim, self._reap = self._claim_statement(), self._reap_statement()
+        self._renew, self._put_back = self._renew_statement(), self._put_back_statement()
+        self._count = Statement(
+            select(func.count()).select_from(table).where(self._is_waiting | self._is_held)
+        )
+
+    def _claim_statement(self) -> Statement:
+        c = self.table.c
         due = (
             select(c.workspace_id, c.id)
             .where(
-                c.status == literal_column(f"'{waiting}'"),
+                self._is_waiting,
                 c.run_at <= func.now(),
                 bindparam("key", type_=Uuid).is_(None) | (c.id == bindparam("key", type_=Uuid)),
             )
@@ -87,47 +98,61 @@ class DueTable:
             .with_for_update(skip_locked=True)
             .scalar_subquery()
         )
-        lease_end = func.now() + bindparam("lease_s", type_=Float) * SECOND
-        self._claim = Statement(
-            update(table)
+        return Statement(
+            update(self.table)
             .where(tuple_(c.workspace_id, c.id).in_(due))
             .values(
-                status=literal_column(f"'{held}'"),
+                status=literal_column(f"'{self.held}'"),
                 attempt=c.attempt + 1,
                 token=func.gen_random_uuid(),
-                lease_until=lease_end,
+                lease_until=LEASE_END,
             )
             .returning(c.workspace_id, c.id, c.token, c.attempt)
         )
+
+    def _reap_statement(self) -> Statement:
+        c = self.table.c
         # A worker that stalled inside a transaction still locks its row: reaping goes round it, never waits for it.
         over = (
             select(c.workspace_id, c.id)
-            .where(c.status == literal_column(f"'{held}'"), c.lease_until < func.now())
+            .where(self._is_held, c.lease_until < func.now())
             .with_for_update(skip_locked=True)
             .scalar_subquery()
         )
-        self._reap = Statement(
-            update(table)
+        return Statement(
+            update(self.table)
             .where(tuple_(c.workspace_id, c.id).in_(over))
             .values(
-                status=literal_column(f"'{waiting}'"), token=null(), lease_until=null(), run_at=func.now()
+                status=literal_column(f"'{self.waiting}'"),
+                token=null(),
+                lease_until=null(),
+                run_at=func.now(),
             )
             .returning(c.workspace_id, c.id)
         )
-        mine = (
-            (c.workspace_id == bindparam("workspace_id"))
-            & (c.id == bindparam("id"))
-            & (c.token == bindparam("held_token"))
+
+    def _is_mine(self) -> ColumnElement[bool]:
+        """Held under the token that a worker carries."""
+        c = self.table.c
+        return and_(
+            c.workspace_id == bindparam("workspace_id"),
+            c.id == bindparam("id"),
+            c.token == bindparam("held_token"),
+            self._is_held,
         )
-        self._renew = Statement(
-            update(table)
-            .where(mine, c.status == literal_column(f"'{held}'"), c.lease_until > func.now())
-            .values(lease_until=lease_end)
-            .returning(c.id)
+
+    def _renew_statement(self) -> Statement:
+        return Statement(
+            update(self.table)
+            .where(self._is_mine(), self.table.c.lease_until > func.now())
+            .values(lease_until=LEASE_END)
+            .returning(self.table.c.id)
         )
-        self._put_back = Statement(
-            update(table)
-            .where(mine, c.status == literal_column(f"'{held}'"))
+
+    def _put_back_statement(self) -> Statement:
+        return Statement(
+            update(self.table)
+            .where(self._is_mine())
             .values(
                 status=bindparam("new_status"),
                 error=bindparam("new_error"),
@@ -135,12 +160,7 @@ class DueTable:
                 lease_until=null(),
                 run_at=func.now() + bindparam("wait_s", type_=Float) * SECOND,
             )
-            .returning(c.id)
-        )
-        self._count = Statement(
-            select(func.count())
-            .select_from(table)
-            .where(c.status.in_([literal_column(f"'{waiting}'"), literal_column(f"'{held}'")]))
+            .returning(self.table.c.id)
         )
 
     @staticmethod

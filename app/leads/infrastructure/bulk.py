@@ -211,6 +211,31 @@ async def upsert_leads(
     """
     await work.execute(STAGE_DDL)
     await work.execute(STAGE_IDENTITY_DDL)
+    taken = await _match_and_write(work, workspace_id, staged, policy, defaults, settle)
+    fill = policy is ImportPolicy.FILL_EMPTY
+    await work.fetch(UPDATE_KNOWN, workspace_id=workspace_id, fill=fill, owner_id=defaults.owner_id)
+    if defaults.tag_ids:
+        await work.fetch(ADD_TAGS, workspace_id=workspace_id, tag_ids=list(defaults.tag_ids))
+    return [
+        WrittenLead(
+            row["n"],
+            row["lead_id"] if row["known"] or row["outcome"] == "CREATED" else None,
+            row["outcome"],
+            row["n"] in taken,
+        )
+        for row in await work.fetch(OUTCOMES)
+    ]
+
+
+async def _match_and_write(
+    work: Work,
+    workspace_id: UUID,
+    staged: Sequence[StagedLead],
+    policy: ImportPolicy,
+    defaults: LeadDefaults,
+    settle: Callable[[], Awaitable[object]],
+) -> set[int]:
+    """New leads and identities; the rows one of whose identities another lead has. Raises LostTheRace at last."""
     for attempt in range(MATCH_ATTEMPTS):
         try:
             async with work.savepoint():
@@ -225,24 +250,11 @@ async def upsert_leads(
                     source=defaults.source,
                     created_by=defaults.created_by,
                 )
-                taken = await _identities_elsewhere(work, workspace_id)
-            break
+                return await _identities_elsewhere(work, workspace_id)
         except LostTheRace:
             if attempt == MATCH_ATTEMPTS - 1:
                 raise
-    fill = policy is ImportPolicy.FILL_EMPTY
-    await work.fetch(UPDATE_KNOWN, workspace_id=workspace_id, fill=fill, owner_id=defaults.owner_id)
-    if defaults.tag_ids:
-        await work.fetch(ADD_TAGS, workspace_id=workspace_id, tag_ids=list(defaults.tag_ids))
-    return [
-        WrittenLead(
-            row["n"],
-            row["lead_id"] if row["known"] or row["outcome"] == "CREATED" else None,
-            row["outcome"],
-            row["n"] in taken,
-        )
-        for row in await work.fetch(OUTCOMES)
-    ]
+    raise AssertionError("unreachable")
 
 
 async def _stage(work: Work, staged: Sequence[StagedLead]) -> None:

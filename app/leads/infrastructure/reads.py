@@ -71,13 +71,8 @@ CONDITIONS: dict[str, ColumnElement[bool]] = {
 }
 
 
-def _lead_columns(*, with_identities: bool) -> Select[Any]:
-    """A lead as lists show it: stage and owner joined, tags as ids, identities only where asked for."""
-    tags = (
-        select(cast(lead_tag.c.tag_id, Text))
-        .where(lead_tag.c.workspace_id == lead.c.workspace_id, lead_tag.c.lead_id == lead.c.id)
-        .scalar_subquery()
-    )
+def _identities() -> ColumnElement[Any]:
+    """A lead's identities as rows of texts."""
     row = array(
         [
             cast(lead_identity.c.id, Text),
@@ -86,10 +81,20 @@ def _lead_columns(*, with_identities: bool) -> Select[Any]:
             cast(lead_identity.c.is_primary, Text),
         ]
     )
-    identities = (
+    found = (
         select(row)
         .where(lead_identity.c.workspace_id == lead.c.workspace_id, lead_identity.c.lead_id == lead.c.id)
         .order_by(lead_identity.c.kind, lead_identity.c.is_primary.desc(), lead_identity.c.value)
+        .scalar_subquery()
+    )
+    return func.array(found)
+
+
+def _lead_columns(*, with_identities: bool) -> Select[Any]:
+    """A lead as lists show it: stage and owner joined, tags as ids, identities only where asked for."""
+    tags = (
+        select(cast(lead_tag.c.tag_id, Text))
+        .where(lead_tag.c.workspace_id == lead.c.workspace_id, lead_tag.c.lead_id == lead.c.id)
         .scalar_subquery()
     )
     return (
@@ -108,7 +113,7 @@ def _lead_columns(*, with_identities: bool) -> Select[Any]:
             app_user.c.email.label("owner_email"),
             app_user.c.locale.label("owner_locale"),
             func.array(tags).label("tag_ids"),
-            *([func.array(identities).label("identities")] if with_identities else []),
+            *([_identities().label("identities")] if with_identities else []),
         )
         .select_from(lead)
         .join(stage, (stage.c.workspace_id == lead.c.workspace_id) & (stage.c.id == lead.c.stage_id))

@@ -102,13 +102,13 @@ class LeadRepository:
         if len(added) < len(keys):
             raise await self._taken(workspace_id, lead_id, lead)
         if tag_ids:
-            await self._work.execute(
-                insert(lead_tag),
-                [
-                    {"workspace_id": workspace_id, "lead_id": lead_id, "tag_id": id}
-                    for id in dict.fromkeys(tag_ids)
-                ],
-            )
+            await self._add_tags(workspace_id, lead_id, tag_ids)
+
+    async def _add_tags(self, workspace_id: UUID, lead_id: UUID, tag_ids: Sequence[UUID]) -> None:
+        rows = [
+            {"workspace_id": workspace_id, "lead_id": lead_id, "tag_id": id} for id in dict.fromkeys(tag_ids)
+        ]
+        await self._work.execute(insert(lead_tag), rows)
 
     async def _taken(self, workspace_id: UUID, lead_id: UUID, lead: NewLead) -> IdentityTaken:
         by_identity = {identity: key for key, identity in lead.identities.items()}
