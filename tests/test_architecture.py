@@ -199,6 +199,7 @@ SLEEPING = {
     "tests/deploy/test_containers.py": "polls a container from outside",
     "tests/faults/test_import_kills.py": "the moment of a kill is what is tried",
     "tests/faults/test_latency.py": "a load of so many a second",
+    "tests/faults/test_tick.py": "a handler that takes its time",
     "tests/run/test_bootstrap.py": "in a program that stands in for a slow installer",
     "tests/run/test_launcher.py": "the moment of a kill is what is tried",
     "tests/web/test_web_assets.py": "polls another process",

@@ -174,7 +174,8 @@ async def _transaction(engine: AsyncEngine, begin: str) -> AsyncIterator[tuple[D
             try:
                 await driver.execute(begin)
                 yield driver, connection
-                if await driver.execute("COMMIT") != "COMMIT":  # PostgreSQL's whole answer to a failed statement
+                # After a failed statement PostgreSQL answers ROLLBACK, and raises nothing.
+                if await driver.execute("COMMIT") != "COMMIT":
                     raise RuntimeError("The transaction was rolled back: an error inside it was swallowed.")
             except BaseException:
                 await _roll_back(driver)
