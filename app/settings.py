@@ -104,13 +104,10 @@ class Settings(BaseSettings):
     poll_s: float = Field(
         default=2, gt=0, description="Poll behind every doorbell (feed and due rows), seconds"
     )
-    lease_s: float = Field(
-        default=60, gt=0, description="Time a worker holds a due row before another may take it, seconds"
-    )
     import_lease_s: float = Field(
         default=15,
         gt=0,
-        description="As lease_s, for an import: renewed by every chunk, so it can be shorter, seconds",
+        description="Time a worker holds an import before another may take it; each chunk renews it, seconds",
     )
     import_chunk_rows: int = Field(default=500, ge=1, description="Rows an import writes per transaction")
     feed_ring_size: int = Field(

@@ -21,7 +21,8 @@ DRAIN = "drain"
 JOB_TIMEOUT_S = 60
 RING_WAIT_S = 0.25
 
-logging.getLogger("saq").setLevel(logging.WARNING)
+# It warns at every stop, and tells of a Redis that is away once a second: the doorbell and the worker say so once.
+logging.getLogger("saq").setLevel(logging.CRITICAL)
 
 
 class DueBell:

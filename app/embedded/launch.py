@@ -57,7 +57,8 @@ class Launch:
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
         for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(sent, self.interrupt)
+            if signal.getsignal(sent) is not signal.SIG_IGN or sent is not signal.SIGHUP:  # nohup means it
+                loop.add_signal_handler(sent, self.interrupt)
         try:
             await self.start()
             await self.supervisor.stopping.wait()
