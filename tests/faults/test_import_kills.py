@@ -21,6 +21,10 @@ from tests.fixtures.installation import Installation, check_imports
 from tests.fixtures.processes import Worker, eventually
 
 pytestmark = pytest.mark.xdist_group("import kills")
+A_DEAD_WORKERS = """
+UPDATE import_job SET status = 'RUNNING', attempt = 1, token = gen_random_uuid(), lease_until = now() - interval '1 s'
+WHERE id = $1
+"""
 HANDLED = "salespad_due_rows_handled_total"
 
 
@@ -164,7 +168,7 @@ async def _has_lost(worker: Worker, before: float) -> bool:
 async def test_a_worker_that_stalls_inside_a_chunk_holds_up_nobody_else(
     installation: Installation, person: Person
 ) -> None:
-    """Its open transaction locks its own import: another worker's tick goes round it, without any doorbell."""
+    """Its open transaction locks its own import: reaping goes round it to another's, and no doorbell helps."""
     stalled, other = installation.workers
     await other.kill()
     await installation.kill_redis()
@@ -173,11 +177,12 @@ async def test_a_worker_that_stalls_inside_a_chunk_holds_up_nobody_else(
     async with stuck_at(installation, import_id, 200):
         stalled.signal(signal.SIGSTOP)
     try:
-        await installation.restart(other)
         await eventually(lambda: _is_lease_over(installation, import_id), what="the end of the lease")
         async with installation.new_person() as somebody:
-            started = time.monotonic()
             theirs = await installation.import_leads(somebody, [profile(f"o{n}") for n in range(50)])
+            await installation.sql(A_DEAD_WORKERS, UUID(theirs))
+            await installation.restart(other)
+            started = time.monotonic()
             await installation.ended([theirs], timeout_s=10)
             waited_s = time.monotonic() - started
             await check_imports(installation, somebody, leads=50, rows=50)
