@@ -21,6 +21,7 @@ from tests.factories.imports import finished, import_leads, profile
 from tests.fixtures.graphql import GraphQLRefused, open_socket
 from tests.fixtures.processes import Api, Worker
 
+pytestmark = pytest.mark.xdist_group("limits")
 QUERY = "{ viewer { user { id } } }"
 CREATE_TAG = "mutation ($name: String!) { createTag(input: {name: $name}) { tag { id } errors { code } } }"
 WEB, EXTENSION = 12, 5
