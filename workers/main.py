@@ -114,7 +114,9 @@ class Drainer:
 
     async def _handle(self, kind: str, due: DueKind, claim: Claim) -> None:
         try:
-            if await self._handle_through_outages(due, claim):
+            if claim.attempt > len(BACKOFF_S):  # nobody said why: it takes its worker with it
+                await due.give_up(self._doors, claim, f"No worker outlived it in {len(BACKOFF_S)} attempts.")
+            elif await self._handle_through_outages(due, claim):
                 telemetry.due_handled.labels(kind, "done").inc()
             else:
                 await self._put_back(due, claim, error="", wait_s=0)

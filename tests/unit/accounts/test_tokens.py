@@ -100,7 +100,7 @@ def test_the_forger_of_the_tests_below_would_pass_if_nothing_were_wrong() -> Non
         signed(aud="another-api"),
         signed(iss="another"),
         signed(exp=datetime.now(UTC) - timedelta(seconds=1)),
-        signed(nbf=datetime.now(UTC) + timedelta(minutes=1)),
+        signed(nbf=datetime.now(UTC) + timedelta(hours=1)),
         *(
             signed(**{name: None})
             for name in ("exp", "iat", "nbf", "sub", "ws", "role", "sid", "jti", "aud", "iss", "client")
