@@ -43,6 +43,7 @@ SELECT format('CREATE ROLE %I NOLOGIN', name) FROM unnest(ARRAY['sp_app', 'sp_sy
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \\gexec
 GRANT sp_app, sp_system TO CURRENT_USER WITH INHERIT FALSE, SET TRUE;
 GRANT TEMPORARY ON DATABASE :"DBNAME" TO sp_app;
+GRANT USAGE ON SCHEMA public TO sp_app;
 GRANT USAGE, CREATE ON SCHEMA public TO sp_system;
 """
 
