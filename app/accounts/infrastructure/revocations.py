@@ -17,10 +17,10 @@ from sqlalchemy import Interval, bindparam, delete, func, select
 
 from app.accounts.domain.attempt import KEPT as ATTEMPTS_KEPT
 from app.accounts.infrastructure.tables import login_attempt, revocation, session
-from app.common import telemetry
 from app.common.database import Statement
 from app.common.domain import Actor
-from app.common.work import Doors, Unavailable
+from app.common.tasks import for_ever
+from app.common.work import Doors
 from app.settings import Settings
 
 KEPT_S = 15 * 60
@@ -59,7 +59,7 @@ class RevocationService:
     async def start(self) -> None:
         """Knows all that is revoked when it returns. Raises Unavailable."""
         await self.refresh()
-        self._poller = asyncio.create_task(self._poll(), name="revocation poll")
+        self._poller = asyncio.create_task(for_ever(self._poll, pause_s=self._poll_s, name="revocations"))
 
     async def stop(self) -> None:
         if self._poller is not None:
@@ -106,15 +106,10 @@ class RevocationService:
             self._news = asyncio.Event()
 
     async def _poll(self) -> None:
-        while True:
-            await asyncio.sleep(self._poll_s)
-            try:
-                await self.refresh()
-                if time.monotonic() >= self._clean_at:
-                    self._clean_at = time.monotonic() + CLEANED_EVERY_S
-                    await self.clean()
-            except Unavailable as error:
-                telemetry.log.warning("revocation poll failed", reason=str(error))
+        await self.refresh()
+        if time.monotonic() >= self._clean_at:
+            self._clean_at = time.monotonic() + CLEANED_EVERY_S
+            await self.clean()
 
     async def clean(self) -> None:
         """Old revocations, attempts that count no more, sessions past their end. Any process may do it."""

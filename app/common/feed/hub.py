@@ -21,6 +21,7 @@ from app.common.database import Statement
 from app.common.domain import ActorKind
 from app.common.feed.cursor import CursorExpired
 from app.common.feed_log import feed_event, feed_head
+from app.common.tasks import for_ever
 from app.common.work import Doors, Unavailable
 from app.settings import Settings
 
@@ -107,7 +108,7 @@ class Hub:
         self._poller: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        self._poller = asyncio.create_task(self._poll(), name="feed poll")
+        self._poller = asyncio.create_task(for_ever(self._poll, pause_s=self._poll_s, name="feed"))
 
     async def stop(self) -> None:
         tasks = [*self._looks, *([self._poller] if self._poller else [])]
@@ -142,15 +143,7 @@ class Hub:
                 return found
 
     async def _poll(self) -> None:
-        """Finds what no doorbell told; alone when Redis is away. Survives any outage of the database."""
-        while True:
-            await asyncio.sleep(self._poll_s)
-            try:
-                await self._poll_once()
-            except Unavailable as error:
-                telemetry.log.warning("feed poll failed", reason=str(error))
-
-    async def _poll_once(self) -> None:
+        """Finds what no doorbell told; alone when Redis is away."""
         live = list(self._channels)
         if not live:
             return
