@@ -19,6 +19,7 @@ from app.embedded import web_assets
 from tests.fixtures.processes import Api
 
 pytestmark = [pytest.mark.browser, pytest.mark.full]
+expect.set_options(timeout=30_000)  # two pages with editors on two busy cores: patience, not a measure
 
 FLAGS = [
     "--disable-background-networking",
@@ -94,7 +95,7 @@ class Visitor:
         await self.page.keyboard.insert_text(text)
 
     async def expect_answer(self, text: str | re.Pattern[str]) -> None:
-        await expect(self.page.locator(".result-window")).to_contain_text(text, timeout=15_000)
+        await expect(self.page.locator(".result-window")).to_contain_text(text)
 
     async def answer(self) -> str:
         return (await self.page.locator(".result-window").inner_text()).replace("\xa0", " ")
@@ -106,9 +107,7 @@ async def visit(browser: Browser, server: Api, language: str = "en-US") -> Visit
     visitor = Visitor(await context.new_page())
     visitor.listen()
     await visitor.page.goto(f"{server.url}/graphql")
-    await expect(visitor.page.get_by_role("tab", name="ImportLeads", exact=True)).to_be_visible(
-        timeout=20_000
-    )
+    await expect(visitor.page.get_by_role("tab", name="ImportLeads", exact=True)).to_be_visible()
     return visitor
 
 
@@ -153,7 +152,7 @@ async def test_a_session_answered_in_the_editor_is_picked_up(browser: Browser, a
     person = f'"email": "{email}", "password": "{PASSWORD}", "name": "Ana", "workspaceName": "Acme"'
     await visitor.write("Variables", f'{{"input": {{{person}}}}}')
     await visitor.run()
-    await expect(visitor.page.get_by_role("status")).to_contain_text(email, timeout=15_000)
+    await expect(visitor.page.get_by_role("status")).to_contain_text(email)
 
     await visitor.page.reload()
     await expect(visitor.page.get_by_role("status")).to_contain_text(f"Signed in as {email}")
