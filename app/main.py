@@ -1,9 +1,11 @@
 """The API process: its routes, its lifespan, what lives as long as it does."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -30,6 +32,7 @@ from app.imports.wiring import DUE, import_jobs
 from app.settings import Settings, refuse_weak_secrets
 
 DUE_TABLES = {DUE: import_jobs}
+WARMED_UP = ("app.common.ratelimit", "saq.queue.redis")
 
 
 @dataclass
@@ -59,7 +62,9 @@ def create_app(settings: Settings | None = None) -> Starlette:
         bells.listen(process.hub)
         await process.hub.start()
         await accounts.start()
+        warming = asyncio.create_task(asyncio.to_thread(_warm_up))
         yield
+        await warming
         await accounts.stop()
         await process.hub.stop()
         await bells.stop()
@@ -77,6 +82,12 @@ def create_app(settings: Settings | None = None) -> Starlette:
         middleware=[Middleware(RequestLog), *_cors(settings)],
         lifespan=lifespan,
     )
+
+
+def _warm_up() -> None:
+    """What the first answers can do without, loaded while the API answers already."""
+    for name in WARMED_UP:
+        import_module(name)
 
 
 def _settle_garbage_collector() -> None:

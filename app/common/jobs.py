@@ -7,14 +7,18 @@ PostgreSQL is the record, and the worker's 2 s tick finds it with Redis gone.
 import asyncio
 import logging
 from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from redis.exceptions import RedisError
-from saq.queue.redis import RedisQueue
 
 from app.common.feed.doorbell import FeedBell, request_path_redis
 from app.common.feed.hub import Hub
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from saq.queue.redis import RedisQueue
 
 QUEUE = "salespad"
 DRAIN = "drain"
@@ -29,8 +33,15 @@ class DueBell:
     """Enqueues one `drain(kind, key)` per key; while one is queued, ringing again changes nothing."""
 
     def __init__(self, url: str) -> None:
-        self._queue = RedisQueue(request_path_redis(url), name=QUEUE)
+        self._url = url
         self._rings: set[asyncio.Task[None]] = set()
+
+    @cached_property
+    def _queue(self) -> "RedisQueue":
+        """Made at the first ring: saq and what it brings take a tenth of a second of the API's start."""
+        from saq.queue.redis import RedisQueue
+
+        return RedisQueue(request_path_redis(self._url), name=QUEUE)
 
     def ring(self, kind: str, key: UUID) -> None:
         task = asyncio.create_task(self._ring(kind, str(key)))
@@ -39,8 +50,9 @@ class DueBell:
 
     async def stop(self) -> None:
         await asyncio.gather(*self._rings, return_exceptions=True)
-        with suppress(RedisError, OSError):
-            await self._queue.disconnect()
+        if "_queue" in vars(self):
+            with suppress(RedisError, OSError):
+                await self._queue.disconnect()
 
     async def _ring(self, kind: str, key: str) -> None:
         with suppress(RedisError, OSError, TimeoutError):  # lost without harm: the tick finds it

@@ -11,10 +11,18 @@ import traceback
 from collections.abc import MutableMapping
 from typing import Any
 
-import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from app.settings import Settings
+# structlog imports rich where there is one, for tracebacks that are not printed here: a twelfth of the API's start.
+_rich = sys.modules.get("rich")
+sys.modules["rich"] = None  # type: ignore[assignment]
+import structlog  # noqa: E402
+
+del sys.modules["rich"]
+if _rich is not None:
+    sys.modules["rich"] = _rich
+
+from app.settings import Settings  # noqa: E402
 
 ALLOWED_KEYS = frozenset(
     {

@@ -10,7 +10,8 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, cast
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
@@ -29,13 +30,15 @@ from strawberry.types.unset import UNSET
 from app.common import telemetry
 from app.common.domain import Unauthenticated
 from app.common.graphql import Context
-from app.common.ratelimit import RateLimiter
 from app.graphql.errors import RETRY_AFTER_S, STATUS_OF_CODE, error_body, present_errors
 from app.graphql.graphiql import graphiql_page
 from app.graphql.limits import documents_of
 from app.graphql.schema import BATCHES, schema
 from app.graphql.sockets import TextSocket, TransportHandler
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.common.ratelimit import RateLimiter
 
 MAX_BODY_BYTES = 5_000_000
 MAX_SMALL_BODY_BYTES = 1_000_000
@@ -71,7 +74,12 @@ class GraphQLView(GraphQL[Context, None]):
         )
         self._settings, self._process = settings, process
         self._documents = documents_of(schema._schema)
-        self.limiter = RateLimiter(settings)
+
+    @cached_property
+    def limiter(self) -> "RateLimiter":
+        from app.common.ratelimit import RateLimiter
+
+        return RateLimiter(self._settings)
 
     # ── HTTP ──────────────────────────────────────────────────────────────────────────────────────────────────────
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
