@@ -96,11 +96,13 @@ class DueTable:
             .order_by(c.run_at, c.id)
             .limit(bindparam("limit", type_=BigInteger))
             .with_for_update(skip_locked=True)
-            .scalar_subquery()
+            .cte("due")
+            # As a plain subquery a planner that thinks the table small runs it once a row, past any limit.
+            .prefix_with("MATERIALIZED")
         )
         return Statement(
             update(self.table)
-            .where(tuple_(c.workspace_id, c.id).in_(due))
+            .where(c.workspace_id == due.c.workspace_id, c.id == due.c.id)
             .values(
                 status=literal_column(f"'{self.held}'"),
                 attempt=c.attempt + 1,

@@ -1,0 +1,34 @@
+"""Claiming due rows: no more than was asked for, whatever plan PostgreSQL makes of it."""
+
+from contextlib import suppress
+
+from sqlalchemy import text
+
+from app.common.work import Doors
+from app.imports.wiring import import_jobs
+from tests.factories.accounts import Person
+
+ADD = text(
+    "INSERT INTO import_job (workspace_id, status, source, policy, tag_ids, total_rows) "
+    "SELECT :workspace_id, 'QUEUED', 'API', 'UPSERT', '{}', 1 FROM generate_series(1, 20)"
+)
+AS_IF_SMALL = text(
+    "SELECT set_config(name, 'off', true) FROM unnest("
+    "'{enable_material,enable_hashagg,enable_hashjoin,enable_mergejoin,enable_sort}'::text[]) AS name"
+)
+"""Makes the plan of a table that held one row when it was analysed last."""
+
+
+class Undone(Exception):
+    """Nobody else is to see these rows."""
+
+
+async def test_a_claim_takes_no_more_than_its_limit(ana: Person, doors: Doors) -> None:
+    claimed: list[int] = []
+    with suppress(Undone):
+        async with doors.open_system() as system:
+            await system.execute(ADD, {"workspace_id": ana.workspace_id})
+            await system.execute(AS_IF_SMALL)
+            claimed += [len(await import_jobs.claim(system, lease_s=60, limit=limit)) for limit in (1, 3)]
+            raise Undone
+    assert claimed == [1, 3]
