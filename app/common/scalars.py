@@ -11,6 +11,8 @@ import strawberry
 from app.common.graphql import bad_user_input
 
 MAX_JSON_BYTES = 16 * 1024
+MAX_JSON_DEPTH = 100
+"""orjson writes 254 levels, those of what a value is later stored within included."""
 
 
 def _serialize_datetime(value: datetime) -> str:
@@ -40,9 +42,19 @@ def _parse_json(value: object) -> Mapping[str, object]:
         raise bad_user_input("JSON may not hold broken characters or numbers beyond 64 bits.") from None
     if len(encoded) > MAX_JSON_BYTES:
         raise bad_user_input(f"JSON may take {MAX_JSON_BYTES:,} bytes at most.")
+    if encoded.count(b"{") + encoded.count(b"[") > MAX_JSON_DEPTH and _depth(value) > MAX_JSON_DEPTH:
+        raise bad_user_input(f"JSON may be nested {MAX_JSON_DEPTH} levels deep at most.")
     if _ESCAPED_NUL.search(encoded):
         raise bad_user_input("JSON may not hold NUL characters.")
     return value
+
+
+def _depth(value: object) -> int:
+    depth, level = 0, [value]
+    while containers := [one for one in level if isinstance(one, dict | list)]:
+        depth += 1
+        level = [inner for one in containers for inner in (one.values() if isinstance(one, dict) else one)]
+    return depth
 
 
 JSON = NewType("JSON", object)

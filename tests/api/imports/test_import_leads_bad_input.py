@@ -97,6 +97,19 @@ async def test_metadata_beyond_16_kb_is_a_bad_variable(ana: Person) -> None:
     assert await ana.refused(IMPORT, {"input": given}) == "BAD_USER_INPUT"
 
 
+async def test_metadata_nested_too_deeply_is_a_bad_variable(ana: Person) -> None:
+    """Far below what a parser takes, and before it meets what a writer does not take."""
+    nested: dict[str, Any] = {}
+    for _ in range(252):
+        nested = {"in": nested}
+    given = batch([profile("bia", metadata=nested)])
+    assert await ana.refused(IMPORT, {"input": given}) == "BAD_USER_INPUT"
+    wide = {"all": [{} for _ in range(200)]}
+    assert (await ana.run(IMPORT, {"input": batch([profile("bia", metadata=wide)])}))["importLeads"][
+        "leadImport"
+    ]
+
+
 @pytest.mark.parametrize(
     ("row", "code", "field"),
     [
