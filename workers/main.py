@@ -97,14 +97,26 @@ class Drainer:
     async def chores(self) -> None:
         """What grows old is let go, in small transactions; several workers at once do no harm."""
         while not self._stopping.is_set():
-            with suppress(Unavailable):
-                async with self._doors.open_system() as system:
-                    await raise_floors(system, resume_days=self._settings.feed_resume_days)
-                await self._drop_all(drop_old_events)
-                await self._drop_all(drop_old_keys)
+            try:
+                await self._let_go()
+            except Unavailable as error:
+                telemetry.log.warning("chores failed", reason=str(error))
+            except Exception as error:  # noqa: BLE001 - two workers may deadlock: the next turn does it
+                telemetry.log.error(
+                    "chores failed",
+                    error_id=telemetry.new_error_id(),
+                    error_type=type(error).__name__,
+                    exc_info=error,
+                )
             with suppress(TimeoutError):
                 async with asyncio.timeout(CHORES_EVERY_S):
                     await self._stopping.wait()
+
+    async def _let_go(self) -> None:
+        async with self._doors.open_system() as system:
+            await raise_floors(system, resume_days=self._settings.feed_resume_days)
+        await self._drop_all(drop_old_events)
+        await self._drop_all(drop_old_keys)
 
     async def _drop_all(self, drop: Callable[..., Awaitable[int]]) -> None:
         dropped = CHORE_ROWS

@@ -1,13 +1,18 @@
 """What the worker lets go of as it grows old."""
 
+import asyncio
 from uuid import UUID
 
+import pytest
 from sqlalchemy import text
 
 from app.common.feed_log import drop_old_events, raise_floors
 from app.common.idempotency import drop_old_keys
 from app.common.work import Doors
+from app.settings import Settings
 from tests.factories.accounts import Person
+from tests.fixtures.processes import eventually
+from workers import main
 
 CREATE = "mutation ($n: String!) { createTag(input: {name: $n}) { tag { id } } }"
 
@@ -64,3 +69,23 @@ async def test_idempotency_keys_are_forgotten_after_a_day(ana: Person, doors: Do
             {"workspace_id": ana.workspace_id},
         )
         assert list(left.scalars()) == ["young"]
+
+
+async def test_chores_outlive_what_goes_wrong_in_them(
+    settings: Settings, doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deadlock of two workers' chores, say, must not be the last of them."""
+    turns = 0
+
+    async def deadlocked(*arguments: object, **named: object) -> None:
+        nonlocal turns
+        turns += 1
+        raise RuntimeError("deadlock detected")
+
+    monkeypatch.setattr(main, "raise_floors", deadlocked)
+    monkeypatch.setattr(main, "CHORES_EVERY_S", 0.01)
+    drainer = main.Drainer(settings, doors)
+    chores = asyncio.create_task(drainer.chores())
+    await eventually(lambda: turns >= 3 or chores.done(), what="three turns")
+    drainer.stop()
+    await chores
