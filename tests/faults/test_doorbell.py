@@ -4,8 +4,9 @@ import asyncio
 from uuid import UUID, uuid4
 
 import pytest
+from redis.asyncio import Redis
 
-from app.common.feed.doorbell import FeedBell
+from app.common.feed.doorbell import CHANNEL, FeedBell
 from app.settings import Settings
 from tests.fixtures.processes import eventually
 
@@ -43,3 +44,23 @@ async def test_every_doorbell_that_starts_is_heard(settings: Settings) -> None:
         await bell.stop()
     await ringer.stop()
     print(f"doorbell: {STARTS} starts, {STARTS} heard")
+
+
+async def test_a_doorbell_outlives_a_message_it_cannot_read(settings: Settings) -> None:
+    if settings.redis_url is None or settings.redis_is_off:
+        pytest.skip("no Redis on this machine")
+    bell, ears, redis = FeedBell(settings.redis_url), Ears(), Redis.from_url(settings.redis_url)
+    await bell.start()
+    bell.listen(ears)  # type: ignore[arg-type]
+
+    async def heard(workspace_id: UUID) -> bool:
+        bell.ring(workspace_id, 1)
+        await asyncio.sleep(0)
+        return workspace_id in ears.heard
+
+    before, after = uuid4(), uuid4()
+    await eventually(lambda: heard(before), timeout_s=5, what="a ring")
+    await redis.publish(CHANNEL, b"\xff")
+    await eventually(lambda: heard(after), timeout_s=5, what="a ring after it")
+    await bell.stop()
+    await redis.aclose()

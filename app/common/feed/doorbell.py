@@ -106,6 +106,13 @@ class Doorbell(BroadcastBackend):
             except (RedisError, OSError, TimeoutError) as error:
                 if wait_s == 0.05:
                     telemetry.log.warning("doorbell lost Redis, polling", error_type=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - a listener that died would leave the process deaf for good
+                telemetry.log.error(
+                    "doorbell failed",
+                    error_id=telemetry.new_error_id(),
+                    error_type=type(error).__name__,
+                    exc_info=error,
+                )
             finally:
                 telemetry.redis_up.set(0)
                 self._pubsub = None
