@@ -91,6 +91,17 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
         operation.task.add_done_callback(self._task_done)
         self.operations[operation.id] = operation
 
+    async def run_operation(self, operation: Operation[Context, None]) -> None:
+        """A query or mutation ends in time, as over HTTP; a subscription lives as long as its socket."""
+        if cast("Any", self.view).operation_type(operation.query, operation.operation_name) == "subscription":
+            await super().run_operation(operation)
+            return
+        try:
+            async with asyncio.timeout(self.context.settings.operation_timeout_s):
+                await super().run_operation(operation)
+        except TimeoutError as error:
+            await operation.send_initial_errors([GraphQLError("Timed out.", original_error=error)])
+
     async def _refusal(self) -> GraphQLError | None:
         assert self.max_subscriptions_per_connection is not None
         assert self.context.actor is not None

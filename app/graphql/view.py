@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
-from graphql import GraphQLError
+from graphql import GraphQLError, get_operation_ast
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -179,26 +179,25 @@ class GraphQLView(GraphQL[Context, None]):
     async def execute_single(self, *arguments: Any, **named: Any) -> ExecutionResult:
         started = time.perf_counter()
         data = named["request_data"]
-        self._refuse_stream(data.query)
+        kind = self.operation_type(data.query, data.operation_name)
+        if kind == "subscription":
+            raise Refused(
+                400, "BAD_REQUEST", "Subscribe over the websocket (graphql-transport-ws) at this address."
+            )
         try:
             async with asyncio.timeout(self._settings.operation_timeout_s):
                 result = await super().execute_single(*arguments, **named)
         except TimeoutError as error:
             result = ExecutionResult(None, [GraphQLError("Timed out.", original_error=error)])
-        _measure(self._operation_type(data.query), time.perf_counter() - started, failed=bool(result.errors))
+        _measure(kind, time.perf_counter() - started, failed=bool(result.errors))
         return result
 
-    def _refuse_stream(self, query: str | None) -> None:
-        if self._operation_type(query) == "subscription":
-            raise Refused(
-                400, "BAD_REQUEST", "Subscribe over the websocket (graphql-transport-ws) at this address."
-            )
-
-    def _operation_type(self, query: str | None) -> str:
+    def operation_type(self, query: str | None, name: str | None) -> str:
+        """Of the operation that is to run."""
         with suppress(GraphQLError):
-            for definition in self._documents.check(query or "").document.definitions:
-                if (operation := getattr(definition, "operation", None)) is not None:
-                    return str(operation.value)
+            operation = get_operation_ast(self._documents.check(query or "").document, name)
+            if operation is not None:
+                return operation.operation.value
         return "unknown"
 
     async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:

@@ -127,6 +127,18 @@ async def test_a_full_pool_and_a_slow_operation_are_503(
         assert (await slow.run(CREATE_TAG, {"name": "stuck"}))["createTag"]["errors"] == []
 
 
+async def test_a_slow_operation_over_a_socket_ends_in_time(ana: Person, doors: Doors, tight: Api) -> None:
+    async with open_socket(tight.ws_url, ana.token) as socket:
+        async with feed_locked(doors, ana):
+            started = time.monotonic()
+            with pytest.raises(GraphQLRefused) as refused:
+                await anext(aiter(socket.subscribe(CREATE_TAG, {"name": "stuck"})))
+            assert refused.value.code == "UNAVAILABLE"
+            assert 1.4 < time.monotonic() - started < 4
+        payload = await anext(aiter(socket.subscribe(CREATE_TAG, {"name": "stuck"})))
+        assert payload["data"]["createTag"]["errors"] == []
+
+
 async def test_a_statement_that_takes_too_long_is_503(ana: Person, doors: Doors) -> None:
     async with Api.started(SALESPAD_STATEMENT_TIMEOUT_S="0.3") as api, at(api, ana) as person:
         async with feed_locked(doors, ana):
