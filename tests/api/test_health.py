@@ -1,0 +1,55 @@
+"""What those who run it look at, when things are not as they should be."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from app.common.migrations import head_revision
+from app.common.revision import older_revisions
+from app.common.work import Unavailable
+from app.main import operations_routes
+
+
+class Migrated:
+    """Doors to a database at a revision; None: it is away."""
+
+    def __init__(self, revision: str | None) -> None:
+        self.revision = revision
+
+    @asynccontextmanager
+    async def open_system(self) -> AsyncIterator[Any]:
+        if self.revision is None:
+            raise Unavailable("The database cannot answer right now.")
+        yield self
+
+    async def execute(self, clause: object) -> Any:
+        return SimpleNamespace(scalar=lambda: self.revision)
+
+
+async def get(path: str, revision: str | None) -> httpx.Response:
+    routes = operations_routes(Migrated(revision))  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(Starlette(routes=routes))
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        return await client.get(path)
+
+
+@pytest.mark.parametrize(
+    ("revision", "status"),
+    [(min(older_revisions()), 503), (head_revision(), 200), ("of the next release", 200), (None, 503)],
+)
+async def test_ready_with_the_newest_schema_and_with_the_next_releases(
+    revision: str | None, status: int
+) -> None:
+    """While replicas are replaced one by one, those still running meet a database that is ahead of them."""
+    assert (await get("/health/ready", revision)).status_code == status
+
+
+async def test_metrics_are_told_while_the_database_is_away() -> None:
+    answer = await get("/metrics", None)
+    assert answer.status_code == 200
+    assert "salespad_redis_up" in answer.text
