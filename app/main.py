@@ -3,35 +3,31 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse
 from starlette.routing import Route, WebSocketRoute
 
 from app.accounts.presentation.http import auth_routes
 from app.accounts.wiring import accounts_services
 from app.common import telemetry
 from app.common.feed.hub import Hub
+from app.common.health import health_routes
 from app.common.http import RequestLog
 from app.common.jobs import create_bells
-from app.common.revision import older_revisions
 from app.common.roles import check_roles
-from app.common.work import Doors, Unavailable
+from app.common.work import Doors
 from app.graphql.graphiql import graphiql_routes
 from app.graphql.view import GraphQLView
 from app.imports.wiring import DUE, import_jobs
 from app.settings import Settings, refuse_weak_secrets
 
-DUE_TABLES = {DUE: import_jobs}
 WARMED_UP = ("app.common.ratelimit", "saq.queue.redis")
 
 
@@ -77,7 +73,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             WebSocketRoute("/graphql", view),
             *graphiql_routes(settings),
             *auth_routes(settings, lambda: accounts),
-            *operations_routes(doors),
+            *health_routes(doors, {DUE: import_jobs}),
         ],
         middleware=[Middleware(RequestLog), *_cors(settings)],
         lifespan=lifespan,
@@ -110,39 +106,3 @@ def _cors(settings: Settings) -> list[Middleware]:
             max_age=600,
         )
     ]
-
-
-def operations_routes(doors: Doors) -> list[Route]:
-    """What those who run it look at."""
-
-    older = older_revisions()
-
-    async def live(request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
-
-    async def ready(request: Request) -> Response:
-        """Database reachable and migrated; Redis is told, not required."""
-        redis = "up" if telemetry.redis_up._value.get() else "away"
-        try:
-            async with doors.open_system() as system:
-                revision = (await system.execute(text("SELECT version_num FROM alembic_version"))).scalar()
-        except Unavailable:
-            return JSONResponse(
-                {"status": "unavailable", "database": "away", "redis": redis}, status_code=503
-            )
-        is_behind = revision is None or revision in older
-        database = "not migrated: run python3 -m app migrate" if is_behind else "ok"
-        status = 200 if database == "ok" else 503
-        return JSONResponse(
-            {"status": "ok" if status == 200 else "unavailable", "database": database, "redis": redis},
-            status_code=status,
-        )
-
-    async def metrics(request: Request) -> Response:
-        with suppress(Unavailable):  # an outage is when the other figures are wanted most
-            async with doors.open_system() as system:
-                for kind, table in DUE_TABLES.items():
-                    telemetry.due_rows.labels(kind).set(await table.count(system))
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-    return [Route("/health/live", live), Route("/health/ready", ready), Route("/metrics", metrics)]

@@ -29,7 +29,7 @@ SYSTEM_DOOR = {
     "app/demo/seeding.py": "makes the demo workspace, or finds it",
     "app/common/feed/hub.py": "the poll asks for all live workspaces' heads at once",
     "app/common/roles.py": "the start-up check of the roles",
-    "app/main.py": "readiness and the counts of due rows",
+    "app/common/health.py": "readiness and the counts of due rows",
     "app/onboarding/wiring.py": "sign-up founds the tenant",
     "workers/main.py": "claims and reaps due rows of all workspaces",
 }

@@ -24,6 +24,7 @@ from app.common.feed_log import drop_old_events, raise_floors
 from app.common.idempotency import drop_old_keys
 from app.common.jobs import DRAIN, QUEUE, create_bells
 from app.common.leases import BACKOFF_S, Claim, DueTable, LostLease
+from app.common.roles import check_roles
 from app.common.work import Doors, Unavailable
 from app.imports.wiring import DUE as IMPORT
 from app.imports.wiring import fail_import, import_jobs, run_import
@@ -214,6 +215,8 @@ async def run(settings: Settings) -> None:
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    with suppress(Unavailable):  # away now: the tick waits for it
+        await check_roles(doors)
     await bells.start()
     if settings.worker_metrics_port:
         start_http_server(settings.worker_metrics_port, settings.host)

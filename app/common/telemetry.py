@@ -54,6 +54,11 @@ subscribers = Gauge("salespad_subscribers", "Open feed subscriptions in this pro
 redis_up = Gauge("salespad_redis_up", "1 while the doorbell is connected to Redis")
 
 
+def measure_operation(kind: str, seconds: float, *, failed: bool) -> None:
+    operations.labels(kind, "error" if failed else "ok").inc()
+    operation_seconds.labels(kind).observe(seconds)
+
+
 def new_error_id() -> str:
     """What a person quotes to support, and what the log line carries."""
     return secrets.token_hex(6)

@@ -26,7 +26,10 @@ from app.common.feed_log import append_events
 from app.settings import Settings
 
 ROLLBACK_WAIT_S = 5
-UNAVAILABLE_SQLSTATES = frozenset({"57014", "57P01", "57P02", "57P03", "53300", "25P03"})
+UNAVAILABLE_SQLSTATES = frozenset(
+    {"57014", "57P01", "57P02", "57P03", "53300", "25P03", "40001", "40P01", "55P03"}
+)
+"""Time-outs, shutdowns, too many connections; deadlocks and lock time-outs too: the same again will do."""
 Values: TypeAlias = Mapping[str, object] | Sequence[Mapping[str, object]]
 LOST_CONNECTION = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What the driver raises on a dead connection; the last one, where the server's farewell meets the next statement."""

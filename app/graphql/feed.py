@@ -36,8 +36,10 @@ class FeedKind(StrEnum):
     HEARTBEAT = "HEARTBEAT"
 
     @classmethod
-    def of(cls, event: FeedEvent) -> "FeedKind":
-        return cls(event.name.replace(".", "_").upper())
+    def of(cls, event: FeedEvent) -> "FeedKind | None":
+        """None for an event of a newer release, which this process passes over."""
+        name = event.name.replace(".", "_").upper()
+        return cls(name) if name in cls.__members__ else None
 
 
 enum_type(
@@ -103,9 +105,10 @@ class FeedSubscription:
             async for event in info.context.hub.subscribe(workspace_id, after=position, idle_s=HEARTBEAT_S):
                 if event is not None:
                     position = event.seq
-                    if kinds is None or FeedKind.of(event) in kinds:
+                    kind = FeedKind.of(event)
+                    if kind is not None and (kinds is None or kind in kinds):
                         passed_over = 0
-                        yield await _item(info, event)
+                        yield await _item(info, event, kind)
                         continue
                     passed_over += 1
                 if event is None or passed_over == HEARTBEAT_EVENTS:
@@ -139,8 +142,8 @@ def _heartbeat(info: Info, seq: int) -> FeedItem:
     return FeedItem(cursor=cursor, kind=FeedKind.HEARTBEAT, ids=[])
 
 
-async def _item(info: Info, event: FeedEvent) -> FeedItem:
-    kind, ids = FeedKind.of(event), event.entity_ids
+async def _item(info: Info, event: FeedEvent, kind: FeedKind) -> FeedItem:
+    ids = event.entity_ids
     item = FeedItem(
         cursor=encode_cursor(info.context.signed_in.workspace_id, event.seq),
         kind=kind,

@@ -93,14 +93,19 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
         """A query or mutation ends in time, as over HTTP; a subscription lives as long as its socket."""
-        if cast("Any", self.view).operation_type(operation.query, operation.operation_name) == "subscription":
+        kind = cast("Any", self.view).operation_type(operation.query, operation.operation_name)
+        if kind == "subscription":
+            telemetry.operations.labels(kind, "ok").inc()
             await super().run_operation(operation)
             return
+        started, failed = time.perf_counter(), False
         try:
             async with asyncio.timeout(self.context.settings.operation_timeout_s):
                 await super().run_operation(operation)
         except TimeoutError as error:
+            failed = True
             await operation.send_initial_errors([GraphQLError("Timed out.", original_error=error)])
+        telemetry.measure_operation(kind, time.perf_counter() - started, failed=failed)
 
     async def _refusal(self) -> GraphQLError | None:
         assert self.max_subscriptions_per_connection is not None

@@ -189,7 +189,7 @@ class GraphQLView(GraphQL[Context, None]):
                 result = await super().execute_single(*arguments, **named)
         except TimeoutError as error:
             result = ExecutionResult(None, [GraphQLError("Timed out.", original_error=error)])
-        _measure(kind, time.perf_counter() - started, failed=bool(result.errors))
+        telemetry.measure_operation(kind, time.perf_counter() - started, failed=bool(result.errors))
         return result
 
     def operation_type(self, query: str | None, name: str | None) -> str:
@@ -297,8 +297,3 @@ def _without_surrogates(data: object) -> object:
     if isinstance(data, dict):
         return {key: _without_surrogates(value) for key, value in data.items()}
     return [_without_surrogates(item) for item in data] if isinstance(data, list) else data
-
-
-def _measure(kind: str, seconds: float, *, failed: bool) -> None:
-    telemetry.operations.labels(kind, "error" if failed else "ok").inc()
-    telemetry.operation_seconds.labels(kind).observe(seconds)

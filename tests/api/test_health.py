@@ -9,10 +9,11 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from app.common.health import health_routes
 from app.common.migrations import head_revision
 from app.common.revision import older_revisions
 from app.common.work import Unavailable
-from app.main import operations_routes
+from app.imports.wiring import DUE, import_jobs
 
 
 class Migrated:
@@ -32,7 +33,7 @@ class Migrated:
 
 
 async def get(path: str, revision: str | None) -> httpx.Response:
-    routes = operations_routes(Migrated(revision))  # type: ignore[arg-type]
+    routes = health_routes(Migrated(revision), {DUE: import_jobs})  # type: ignore[arg-type]
     transport = httpx.ASGITransport(Starlette(routes=routes))
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
         return await client.get(path)

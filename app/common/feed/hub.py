@@ -155,9 +155,15 @@ class Hub:
             channel = self._behind(head)
             if channel is None:
                 continue
+            await self._poll_one(head["workspace_id"], channel)
+
+    async def _poll_one(self, workspace_id: UUID, channel: _Channel) -> None:
+        """A workspace whose feed cannot be read must not keep the others' from theirs."""
+        try:
             async with channel.reading:
-                found = await self._read_news(head["workspace_id"], channel)
-            telemetry.feed_found_by_poll.inc(found)
+                telemetry.feed_found_by_poll.inc(await self._read_news(workspace_id, channel))
+        except AssertionError as error:
+            telemetry.log.error("feed unreadable", workspace_id=str(workspace_id), exc_info=error)
 
     def _behind(self, head: asyncpg.Record) -> _Channel | None:
         """The workspace's channel, if it has not read up to this head."""

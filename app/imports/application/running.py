@@ -16,6 +16,7 @@ from app.imports.domain.imports import (
 from app.imports.domain.ports import Ledger
 from app.imports.domain.rows import settle_rows
 from app.leads.domain.events import LeadUpdated
+from app.leads.domain.identity import IdentityKind
 from app.leads.domain.lead import created
 from app.leads.domain.staged import LeadDefaults, WrittenLead
 
@@ -61,5 +62,7 @@ class RunImport:
 
 
 def _result(written: WrittenLead) -> RowResult:
-    problem = RowProblem(RowCode.IDENTITY_TAKEN, "profileUrl") if written.identity_taken else None
+    taken = written.identity_taken
+    field = {IdentityKind.EMAIL: "email", IdentityKind.PHONE: "phone"}
+    problem = RowProblem(RowCode.IDENTITY_TAKEN, field.get(taken, "profileUrl")) if taken else None
     return RowResult(written.n, RowOutcome(written.outcome), written.lead_id, problem)

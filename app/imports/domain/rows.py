@@ -49,7 +49,8 @@ def settle_rows(
 ) -> tuple[list[StagedLead], list[RowResult]]:
     """The rows to write, and the results of those that are not: rejected ones, and doubles of an earlier row.
 
-    Doubles are settled first: of two rows that share an identity the first wins.
+    Doubles are settled first: a row that shares an identity with an earlier one that is written is its double. Not with
+    one that is a double itself: what that one alone knew is not written, so a later chunk would not find it either.
     """
     staged: list[StagedLead] = []
     results: list[RowResult] = []
@@ -62,9 +63,9 @@ def settle_rows(
             continue
         if seen.isdisjoint(lead.identities):
             staged.append(lead)
+            seen.update(lead.identities)
         else:
             results.append(RowResult(number, RowOutcome.DUPLICATE_IN_FILE))
-        seen.update(lead.identities)
     return staged, results
 
 

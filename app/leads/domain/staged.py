@@ -41,8 +41,8 @@ class WrittenLead:
     n: int
     lead_id: UUID | None
     outcome: str
-    identity_taken: bool
-    """One of its identities belongs to another lead and was left there."""
+    identity_taken: IdentityKind | None
+    """The strongest of its identities that belong to another lead, and were left there."""
 
 
 @dataclass(frozen=True, slots=True)

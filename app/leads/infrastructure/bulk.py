@@ -117,11 +117,12 @@ WRITE = Statement(
 LOST = Statement(
     text(
         """
-        SELECT s.n, s.known, s.lead_id
+        SELECT s.n, s.known, t.kind
         FROM pg_temp.stage_identity t
         JOIN pg_temp.stage_lead s USING (n)
         JOIN lead_identity i ON i.workspace_id = cast(:workspace_id as uuid) AND i.kind = t.kind AND i.value = t.value
         WHERE i.lead_id <> s.lead_id AND (s.outcome IS NULL OR s.outcome IN ('CREATED', 'UPDATED'))
+        ORDER BY t.n, t.strength DESC
         """
     )
 )
@@ -221,7 +222,7 @@ async def upsert_leads(
             row["n"],
             row["lead_id"] if row["known"] or row["outcome"] == "CREATED" else None,
             row["outcome"],
-            row["n"] in taken,
+            taken.get(row["n"]),
         )
         for row in await work.fetch(OUTCOMES)
     ]
@@ -234,7 +235,7 @@ async def _match_and_write(
     policy: ImportPolicy,
     defaults: LeadDefaults,
     settle: Callable[[], Awaitable[object]],
-) -> set[int]:
+) -> dict[int, IdentityKind]:
     """New leads and identities; the rows one of whose identities another lead has. Raises LostTheRace at last."""
     for attempt in range(MATCH_ATTEMPTS):
         try:
@@ -294,9 +295,9 @@ async def _match(
     await work.fetch(LOCK_KNOWN, workspace_id=workspace_id)
 
 
-async def _identities_elsewhere(work: Work, workspace_id: UUID) -> set[int]:
+async def _identities_elsewhere(work: Work, workspace_id: UUID) -> dict[int, IdentityKind]:
     """Rows one of whose identities another lead has. Raises LostTheRace if a new lead is among them."""
     rows = await work.fetch(LOST, workspace_id=workspace_id)
     if any(not row["known"] for row in rows):
         raise LostTheRace
-    return {row["n"] for row in rows}
+    return {row["n"]: IdentityKind(row["kind"]) for row in rows}

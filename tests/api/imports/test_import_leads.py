@@ -105,7 +105,8 @@ async def test_a_row_that_matches_two_leads_follows_the_stronger_identity(
     await imported(ana, [profile("bia", name="Bia"), profile("caio", name="Caio", email="caio@example.com")])
     state = await imported(ana, [profile("bia", email="caio@example.com", company="Acme")])
     assert state["counts"] == {"UPDATED": 1}
-    assert [(one["row"], one["code"]) for one in state["rowErrors"]] == [(1, "IDENTITY_TAKEN")]
+    (error,) = state["rowErrors"]
+    assert (error["row"], error["code"], error["field"]) == (1, "IDENTITY_TAKEN", "profileUrl")
     assert len(await leads_of(ana)) == 2
 
 
