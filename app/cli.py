@@ -61,8 +61,10 @@ def test(
 def api(host: Host = None, port: Port = None) -> None:
     """Serve the API in this process (SALESPAD_DATABASE_URL must be set)."""
     from app.embedded.serve import serve
+    from app.settings import read_settings, refuse_missing_database
 
     config = read_config(host, port)
+    refuse_missing_database(read_settings())
     serve(config.host, config.port)
 
 
@@ -150,6 +152,9 @@ def restore(file: File) -> None:
 @cli.command(name="seed-demo")
 def seed_demo(
     yes: Annotated[bool, typer.Option("--yes", help="Also where SALESPAD_ENV is production.")] = False,
+    reset_password: Annotated[
+        bool, typer.Option("--reset-password", help="Give the three logins a new password, and show it.")
+    ] = False,
 ) -> None:
     """Make a workspace in Portuguese to look at: three logins, 300 leads, tags, stages. Twice makes nothing twice."""
     config = read_config()
@@ -157,7 +162,7 @@ def seed_demo(
         raise SystemExit("This is production: seed-demo --yes if a demo workspace is wanted here.")
     from app.demo.seeding import seed_demo as seed
 
-    print(seed(config))
+    print(seed(config, should_reset_password=reset_password))
 
 
 @cli.command(name="build-web")

@@ -26,7 +26,7 @@ from app.common.work import Doors
 from app.graphql.graphiql import graphiql_routes
 from app.graphql.view import GraphQLView
 from app.imports.wiring import DUE, import_jobs
-from app.settings import Settings, refuse_weak_secrets
+from app.settings import Settings, read_settings, refuse_missing_database, refuse_weak_secrets
 
 WARMED_UP = ("app.common.ratelimit", "saq.queue.redis")
 
@@ -41,7 +41,8 @@ class Process:
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
-    settings = settings or Settings()
+    settings = settings or read_settings()
+    refuse_missing_database(settings)
     refuse_weak_secrets(settings)
     telemetry.configure_logging(settings)
     bells = create_bells(settings)

@@ -9,10 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 OFF = "off"
+DATABASE_SCHEMES = ("postgresql", "postgres")
+REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 WELL_KNOWN_SECRETS = frozenset(
     {"dev-secret-change-in-production", "changeme", "change-me", "secret", "your-256-bit-secret", "password"}
@@ -124,6 +126,22 @@ class Settings(BaseSettings):
             else value
         )
 
+    @field_validator("database_url")
+    @classmethod
+    def know_database(cls, value: str | None) -> str | None:
+        scheme, separator, _ = (value or "").partition("://")
+        if value and not (separator and scheme.partition("+")[0] in DATABASE_SCHEMES):
+            raise ValueError("It should begin with postgresql:// or postgres://")
+        return value or None
+
+    @field_validator("redis_url")
+    @classmethod
+    def know_redis(cls, value: str | None) -> str | None:
+        scheme, separator, _ = (value or "").partition("://")
+        if value and value != OFF and not (separator and scheme in REDIS_SCHEMES):
+            raise ValueError("It should begin with redis://, rediss:// or unix://, or be `off`")
+        return value or None
+
     @cached_property
     def is_production(self) -> bool:
         return self.env is Environment.PRODUCTION
@@ -139,6 +157,32 @@ class Settings(BaseSettings):
     @cached_property
     def base_url(self) -> str:
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+def read_settings() -> Settings:
+    """The environment's settings. Raises SystemExit with a line for each wrong variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [f"{name}: {text}. Correct it or unset it." for name, text in name_problems(error)]
+    raise SystemExit("\n".join(lines))
+
+
+def name_problems(error: ValidationError) -> list[tuple[str, str]]:
+    """Each wrong variable, and what is wrong with it; its value may be a secret and is not shown."""
+    return [
+        ("SALESPAD_" + "_".join(map(str, one["loc"])).upper(), one["msg"].removeprefix("Value error, "))
+        for one in error.errors()
+    ]
+
+
+def refuse_missing_database(settings: Settings) -> None:
+    """Raises SystemExit with what to do."""
+    if settings.database_url is None:
+        raise SystemExit(
+            "SALESPAD_DATABASE_URL is not set: give it a postgresql:// address, "
+            "or use  python3 -m app run , which brings its own database."
+        )
 
 
 def refuse_weak_secrets(settings: Settings) -> None:

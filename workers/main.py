@@ -28,7 +28,7 @@ from app.common.roles import check_roles
 from app.common.work import Doors, Unavailable
 from app.imports.wiring import DUE as IMPORT
 from app.imports.wiring import fail_import, import_jobs, run_import
-from app.settings import Settings
+from app.settings import Settings, read_settings, refuse_missing_database
 
 CONCURRENCY = 4
 CHORES_EVERY_S = 600
@@ -245,7 +245,8 @@ async def _first(stop: asyncio.Event, tick: "asyncio.Task[None]") -> None:
 
 
 def main() -> None:
-    settings = Settings()
+    settings = read_settings()
+    refuse_missing_database(settings)
     telemetry.configure_logging(settings)
     asyncio.run(run(settings))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 OFF = "off"
 PRODUCTION = "production"
+UNCHECKED = {f"SALESPAD_{name}" for name in ("HOME", "HOST", "PORT", "JWT_SECRET", "NO_WEB_BUILD")}
 EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - recognised here, never chosen
 
 
@@ -51,3 +52,14 @@ def read_config(host: str | None = None, port: int | None = None) -> Config:
         redis_url=os.environ.get("SALESPAD_REDIS_URL") or None,
         jwt_secret=os.environ.get("SALESPAD_JWT_SECRET") or None,
     )
+
+
+def check_environment(config: Config) -> None:
+    """What the API would refuse is refused before anything starts; `app.settings` is loaded only when something
+    is set. Raises SystemExit with a line for each wrong variable.
+    """
+    is_set = {name for name in os.environ if name.startswith("SALESPAD_")}
+    if is_set - UNCHECKED or not 0 <= config.port <= 65535:
+        from app.settings import read_settings
+
+        read_settings()

@@ -106,14 +106,13 @@ def check_packages(_config: Config) -> Iterator[Finding]:
 def check_settings(_config: Config) -> Iterator[Finding]:
     from pydantic import ValidationError
 
-    from app.settings import Settings, looks_well_known
+    from app.settings import Settings, looks_well_known, name_problems
 
     try:
         settings = Settings.model_validate({})  # reads the environment, as Settings() does
     except ValidationError as error:
-        for problem in error.errors():
-            name = "SALESPAD_" + "_".join(str(part) for part in problem["loc"]).upper()
-            yield Finding("settings", f"{name}: {problem['msg']}", f"correct or unset {name}")
+        for name, text in name_problems(error):
+            yield Finding("settings", f"{name}: {text}", f"correct or unset {name}")
         return
     secret = settings.jwt_secret or ""
     is_weak = len(secret.encode()) < 32 or (settings.is_production and looks_well_known(secret))
@@ -238,7 +237,7 @@ async def ask_database(url: str) -> list[Finding]:
         is_old = version.major < 18
         found = [
             Finding(
-                "database", f"PostgreSQL {version.major}.{version.minor}", "use 18 or newer" if is_old else ""
+                "database", f"PostgreSQL {version.major}.{version.micro}", "use 18 or newer" if is_old else ""
             )
         ]
         roles = await connection.fetch(ROLES_SQL)

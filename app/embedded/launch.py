@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.embedded import redis
-from app.embedded.config import OFF, ROOT, Config
+from app.embedded.config import OFF, ROOT, Config, check_environment
 from app.embedded.postgres import STOP_S, Cluster
 from app.embedded.processes import EmbeddedError, is_alive, is_free, keep_or_choose, mark, stop
 from app.embedded.state import AlreadyRunning, Home, Run, Secrets, read_json
@@ -28,6 +28,7 @@ LEFTOVER_SIGNALS = {"postgres": signal.SIGINT}
 
 def run(config: Config, launch: "type[Launch] | None" = None) -> int:
     """Run until a signal or a failure; the exit code. Never two at once on the same data."""
+    check_environment(config)
     home = Home(config.home)
     try:
         home.prepare()

@@ -1,0 +1,51 @@
+"""A wrong variable is one line that names it, never its value."""
+
+import os
+
+import pytest
+
+from app.settings import read_settings, refuse_missing_database
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("SALESPAD_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("SALESPAD_ENV", "prod"),
+        ("SALESPAD_POOL_SIZE", "0"),
+        ("SALESPAD_GRAPHIQL", "maybe"),
+        ("SALESPAD_REDIS_URL", "foo"),
+        ("SALESPAD_DATABASE_URL", "mysql://user:hidden@host/db"),
+    ],
+)
+def test_wrong_variable_is_a_line(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    monkeypatch.setenv(name, text)
+    with pytest.raises(SystemExit) as stopped:
+        read_settings()
+    line = str(stopped.value)
+    assert line.startswith(f"{name}: ")
+    assert line.endswith(". Correct it or unset it.")
+    assert "\n" not in line
+    assert "hidden" not in line
+
+
+@pytest.mark.parametrize("text", ["off", "redis://h/0", "rediss://h/0", "unix:///tmp/redis.sock", ""])
+def test_redis_urls(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("SALESPAD_REDIS_URL", text)
+    assert read_settings().redis_url == (text or None)
+
+
+@pytest.mark.parametrize("text", ["postgresql://h/d", "postgres://h/d", "postgresql+asyncpg://h/d"])
+def test_database_urls(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("SALESPAD_DATABASE_URL", text)
+    refuse_missing_database(read_settings())
+
+
+def test_missing_database() -> None:
+    with pytest.raises(SystemExit, match="SALESPAD_DATABASE_URL is not set"):
+        refuse_missing_database(read_settings())
