@@ -54,6 +54,17 @@ FIND_MEMBERS = Statement(
         """
     )
 )
+FIND_HASH = Statement(text("SELECT password_hash FROM app_user WHERE email = cast(:email as text)"))
+SET_HASH = Statement(
+    text(
+        """
+        UPDATE app_user u SET password_hash = :password_hash, updated_at = now()
+        WHERE u.email = cast(:email as text) AND EXISTS (
+            SELECT FROM member m WHERE m.user_id = u.id AND m.workspace_id = cast(:workspace_id as uuid)
+        )
+        """
+    )
+)
 DATE = Statement(
     text(
         """
@@ -71,39 +82,58 @@ DATE = Statement(
 class Seeded:
     has_new_members: bool
     has_new_leads: bool
+    has_new_password: bool
+    is_password_right: bool
+    """Whether the owner's account really has the password of this call."""
 
 
-def seed_demo(config: Config) -> str:
+def seed_demo(config: Config, *, should_reset_password: bool = False) -> str:
     """On the configured, the running or the resting database; what to tell. Raises SystemExit, EmbeddedError."""
     home = None if config.database_url else Home(config.home)
     with open_database(config) as database:
         if home is not None:
             upgrade(database.url)
-        kept = read_json(home.demo) if home else {}
-        login = {"email": OWNER.email, "password": kept.get("password") or secrets.token_urlsafe(9)}
+        kept = read_json(home.demo).get("password") if home and not should_reset_password else None
+        password = kept or secrets.token_urlsafe(9)
+        if home is not None:  # early, so that a kill cannot lose it; no start shows it without is_seeded
+            _keep(home, password, is_seeded=False)
+        seeded = asyncio.run(
+            seed(Settings(database_url=database.url), password, should_reset_password=should_reset_password)
+        )
         if home is not None:
-            write_private(home.demo, json.dumps(login))
-        seeded = asyncio.run(seed(Settings(database_url=database.url), login["password"]))
-        if home is not None:
-            write_private(home.demo, json.dumps(login | {"is_seeded": True}))
-    is_known = seeded.has_new_members or "password" in kept
-    return _report(seeded, login["password"] if is_known else "shown when it was made, and kept nowhere")
+            if seeded.is_password_right:
+                _keep(home, password, is_seeded=True)
+            elif read_json(home.demo).get("password") == password:  # not what another call has just made
+                home.demo.unlink(missing_ok=True)
+    return _report(seeded, password)
+
+
+def _keep(home: Home, password: str, *, is_seeded: bool) -> None:
+    login: dict[str, str | bool] = {"email": OWNER.email, "password": password}
+    write_private(home.demo, json.dumps(login | ({"is_seeded": True} if is_seeded else {})))
 
 
 def _report(seeded: Seeded, password: str) -> str:
-    has_news = seeded.has_new_members or seeded.has_new_leads
-    lines = [
-        f"{WORKSPACE}: {f'made, with {LEADS} leads' if has_news else 'is there already; nothing was made'}."
-    ]
+    if seeded.has_new_members or seeded.has_new_leads:
+        news = f"made, with {LEADS} leads"
+    elif seeded.has_new_password:
+        news = "is there already; its three logins have a new password"
+    else:
+        news = "is there already; nothing was made"
+    lines = [f"{WORKSPACE}: {news}."]
     lines += [f"  {login.role.lower():<9} {login.email}" for login in LOGINS]
-    return "\n".join([*lines, f"  {'password':<9} {password}"])
+    if seeded.is_password_right:
+        return "\n".join([*lines, f"  {'password':<9} {password}"])
+    lines.append(f"  {'password':<9} the one shown when it was made, which is not kept here; for a new one:")
+    return "\n".join([*lines, f"  {'':<9} python3 -m app seed-demo --reset-password"])
 
 
-async def seed(settings: Settings, password: str) -> Seeded:
-    """Makes what is missing. The password is that of the members this call makes."""
+async def seed(settings: Settings, password: str, *, should_reset_password: bool = False) -> Seeded:
+    """Makes what is missing. The password is that of the members this call makes, or of all three if asked."""
     # No token is issued here, so the installation's own secret is not needed.
     settings = settings.model_copy(update={"jwt_secret": settings.jwt_secret or secrets.token_urlsafe(48)})
     doors = Doors(settings)
+    passwords = accounts_services(settings, doors).passwords
     try:
         await check_roles(doors)
         is_new = (workspace_id := await _find_workspace(doors)) is None
@@ -111,9 +141,26 @@ async def seed(settings: Settings, password: str) -> Seeded:
             is_new = await _found_workspace(doors, settings, password)
             workspace_id = await _find_workspace(doors)
         assert workspace_id is not None
-        return Seeded(is_new, await _add_leads(doors, workspace_id))
+        has_new_leads = await _add_leads(doors, workspace_id)
+        has_new_password = should_reset_password and not is_new
+        if has_new_password:
+            hashes = [await passwords.hash(password) for _ in LOGINS]
+            await _set_passwords(doors, workspace_id, hashes)
+        async with doors.open_system() as work:
+            row = await work.fetch_one(FIND_HASH, email=OWNER.email)
+        is_right = await passwords.verify(password, row["password_hash"] if row else None)
+        return Seeded(is_new, has_new_leads, has_new_password, is_right)
     finally:
+        passwords.stop()
         await doors.close()
+
+
+async def _set_passwords(doors: Doors, workspace_id: UUID, hashes: Sequence[str]) -> None:
+    async with doors.open_system() as work:
+        for login, password_hash in zip(LOGINS, hashes, strict=True):
+            await work.fetch(
+                SET_HASH, workspace_id=workspace_id, email=login.email, password_hash=password_hash
+            )
 
 
 async def _find_workspace(doors: Doors) -> UUID | None:

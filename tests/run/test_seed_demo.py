@@ -1,6 +1,7 @@
 """The demo workspace: believable, the same every time, made once, and nobody in it can be reached."""
 
 import asyncio
+import json
 import os
 import re
 import subprocess
@@ -86,7 +87,7 @@ def test_made_once_and_shown_through_the_api(servers: None) -> None:
         ]
         reports = [process.communicate(timeout=60)[0] for process in racing]
         assert [process.returncode for process in racing] == [0, 0], reports
-        password = next(password_in(report) for report in reports if "kept nowhere" not in report)
+        password = next(password_in(report) for report in reports if "not kept here" not in report)
         rows = query(database_of(config), f"SET ROLE sp_system; {ROWS_SQL}")
         assert "nothing was made" in seed_demo(config)
         assert query(database_of(config), f"SET ROLE sp_system; {ROWS_SQL}") == rows
@@ -157,3 +158,28 @@ def test_on_a_running_and_on_a_resting_installation(launcher: Launcher) -> None:
     assert (
         Counter(line.split()[0] for line in launcher.text.splitlines() if line.startswith("  "))["Demo"] == 1
     )
+
+
+def test_a_password_that_nobody_has_is_neither_kept_nor_shown(launcher: Launcher) -> None:
+    launcher.start_ready().terminate()
+    launcher.processes[-1].wait(30)
+    config, kept = Config(home=launcher.home), launcher.home / "demo.json"
+    seed_demo(config)
+
+    kept.unlink()  # as after reset and restore
+    again = seed_demo(config)
+    assert "not kept here" in again
+    assert "seed-demo --reset-password" in again
+    assert not kept.exists()
+
+    password = password_in(seed_demo(config, should_reset_password=True))
+    assert json.loads(kept.read_text()) == {
+        "email": LOGINS[0].email,
+        "password": password,
+        "is_seeded": True,
+    }
+    assert password_in(seed_demo(config)) == password
+
+    kept.write_text(json.dumps({"email": LOGINS[0].email, "password": "another", "is_seeded": True}))
+    assert "not kept here" in seed_demo(config)
+    assert not kept.exists()
