@@ -50,6 +50,10 @@ GRANT USAGE, CREATE ON SCHEMA public TO sp_system;
 
 def backup(config: Config, file: Path) -> None:
     """Write FILE in one step: a backup that was killed leaves the old file as it was."""
+    if file.is_dir():
+        raise EmbeddedError(f"{file} is a folder: give a file name in it.")
+    if not file.parent.is_dir():
+        raise EmbeddedError(f"There is no folder {file.parent}: make it first.")
     with open_database(config) as database:
         if not query(database, "SELECT 1 FROM pg_roles WHERE rolname = 'sp_system';"):
             raise EmbeddedError("There is nothing to back up: this database was never migrated.")
@@ -60,20 +64,27 @@ def backup(config: Config, file: Path) -> None:
             )
         query(database, READ_SQL)
         draft = file.with_name(file.name + ".part")
-        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+        try:
+            os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+        except OSError as error:
+            raise EmbeddedError(f"Cannot write {draft}: {error.strerror}.") from None
+        has_replaced = file.exists()
         try:
             flags = ["--format=custom", "--enable-row-security", "--role=sp_system", "--schema=public"]
             execute(database, "pg_dump", *flags, "-f", str(draft), "-d", database.address)
             draft.replace(file)
         finally:
             draft.unlink(missing_ok=True)
-    print(f"Wrote {file} ({file.stat().st_size:,} bytes).")
+    told = ", in place of the file that was there" if has_replaced else ""
+    print(f"Wrote {file} ({file.stat().st_size:,} bytes){told}.")
 
 
 def restore(config: Config, file: Path) -> None:
     """Read FILE into an empty database, all or nothing."""
     if not file.is_file():
         raise EmbeddedError(f"There is no file {file}.")
+    if not is_dump(file):
+        raise EmbeddedError(f"{file} is no backup made by python3 -m app backup.")
     with open_database(config) as database:
         execute(database, "pg_restore", "--list", str(file))
         if query(database, OBJECTS_SQL) != "0":
@@ -89,6 +100,15 @@ def restore(config: Config, file: Path) -> None:
             query(database, "REVOKE CREATE ON SCHEMA public FROM sp_system;")
         query(database, "ANALYZE;")
     print(f"Restored {file}.")
+
+
+def is_dump(file: Path) -> bool:
+    """Whether it begins as PostgreSQL's custom format does."""
+    try:
+        with file.open("rb") as content:
+            return content.read(5) == b"PGDMP"
+    except OSError as error:
+        raise EmbeddedError(f"Cannot read {file}: {error.strerror}.") from None
 
 
 def query(database: Database, script: str) -> str:

@@ -118,7 +118,7 @@ def schema_of(database: Database) -> list[str]:
     return sorted(line for line in lines if line and not line.startswith(("\\restrict", "\\unrestrict")))
 
 
-def test_round_trip(servers: None, tmp_path: Path) -> None:
+def test_round_trip(servers: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from app.common.migrations import upgrade
 
     file = tmp_path / "salespad.dump"
@@ -129,6 +129,9 @@ def test_round_trip(servers: None, tmp_path: Path) -> None:
             counted = "SET ROLE sp_system; SELECT count(*) FROM lead;"
             wait_until(lambda: query(database_of(source), counted) == "50", what="the import")
         backup(source, file)
+        assert "in place of" not in capsys.readouterr().out
+        backup(source, file)
+        assert "in place of the file that was there" in capsys.readouterr().out
         before, schema = rows_of(database_of(source)), schema_of(database_of(source))
         assert {"alembic_version", "workspace", "lead", "lead_identity"} <= {
             name for name in before if before[name]
@@ -169,3 +172,15 @@ def test_damaged_file_leaves_the_database_empty(servers: None, tmp_path: Path) -
         with pytest.raises(EmbeddedError, match="pg_restore failed"):
             restore(target, file)
         assert query(database_of(target), OBJECTS_SQL) == "0"
+
+
+def test_where_no_backup_can_be_is_said_in_one_line(tmp_path: Path) -> None:
+    nowhere = Config(database_url="postgresql://127.0.0.1:1/nobody")
+    with pytest.raises(EmbeddedError, match=r"There is no folder .*/absent: make it first\."):
+        backup(nowhere, tmp_path / "absent" / "salespad.dump")
+    with pytest.raises(EmbeddedError, match="is a folder: give a file name in it"):
+        backup(nowhere, tmp_path)
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Dear Ana")
+    with pytest.raises(EmbeddedError, match=r"letter.txt is no backup made by python3 -m app backup\."):
+        restore(nowhere, letter)
