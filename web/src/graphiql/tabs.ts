@@ -9,6 +9,7 @@ const say = (english: string, portuguese: string): string =>
 
 const json = (value: object): string => JSON.stringify(value, null, 2);
 
+// `cookie` and `policy` are given though they have defaults: the variables editor calls a non-null field missing all the same.
 const signUp = {
   query: `${say(
     `1. Create an account here or in the form above:
@@ -45,6 +46,7 @@ mutation SignUp($input: SignUpInput!) {
       name: 'Ana',
       workspaceName: 'Acme',
       locale: isPortuguese ? 'pt-BR' : 'en',
+      cookie: false,
     },
   }),
 };
@@ -80,6 +82,7 @@ mutation ImportLeads($input: ImportLeadsInput!) {
       platform: 'INSTAGRAM',
       pageUrl: 'https://www.instagram.com/acme/followers/',
       idempotencyKey: newKey(),
+      policy: 'UPSERT',
       leads: [
         { name: 'Beatriz Souza', username: 'bia.souza', profileUrl: 'https://www.instagram.com/bia.souza/', headline: 'Arquiteta' },
         { name: 'Carlos Lima', username: 'carlos.lima', profileUrl: 'https://www.instagram.com/carlos.lima/', email: 'carlos@example.com' },
@@ -91,13 +94,15 @@ mutation ImportLeads($input: ImportLeadsInput!) {
 
 const importProgress = {
   query: `${say(
-    `3. Watch an import: put its id into the variables
-below and press play. It begins with the state now
-and ends when the import has ended.
+    `3. Watch an import: first paste the id that
+ImportLeads answered (leadImport.id) into the
+variables below, then press play. It begins with the
+state now and ends when the import has ended.
 Next: the tab "Leads".`,
-    `3. Acompanhe uma importação: ponha o id nas
-variáveis abaixo e aperte play. Começa com o estado
-atual e termina quando a importação termina.
+    `3. Acompanhe uma importação: primeiro cole o id que
+ImportLeads respondeu (leadImport.id) nas variáveis
+abaixo, depois aperte play. Começa com o estado atual
+e termina quando a importação termina.
 Depois: a aba "Leads".`,
   )}
 subscription ImportProgress($id: ID!) {
