@@ -52,7 +52,9 @@ class RowCode(StrEnum):
 
 ROW_MESSAGES = {
     RowCode.INVALID_TEXT: "Remove the broken or NUL character.",
-    RowCode.TOO_LONG: "This is too long: names take 200 characters, addresses 2,000.",
+    RowCode.TOO_LONG: (
+        "This is too long: names, headlines and companies take 200 characters, web addresses 2,000."
+    ),
     RowCode.INVALID_URL: "Give an address that begins with https://.",
     RowCode.INVALID_PROFILE: "Give the address of a profile on the platform of this import.",
     RowCode.INVALID_EMAIL: "Give an e-mail address, such as ana@example.com.",

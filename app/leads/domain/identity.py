@@ -104,7 +104,9 @@ def web_address(text: str) -> str:
     """An http(s) address, as given. Raises NotAnIdentity: `javascript:` and the like never get in."""
     address = _http(text.strip())
     if len(text) > MAX_URL or not address.hostname:
-        raise NotAnIdentity(f"Write an address that begins with https://, of at most {MAX_URL:,} characters.")
+        raise NotAnIdentity(
+            f"Write an address that begins with https:// or http://, of at most {MAX_URL:,} characters."
+        )
     return text.strip()
 
 
@@ -120,7 +122,7 @@ def _http(text: str) -> SplitResult:
     except ValueError:
         split = None
     if split is None or split.scheme not in ("http", "https") or len(text.split()) != 1:
-        raise NotAnIdentity("Write an address that begins with https://.")
+        raise NotAnIdentity("Write an address that begins with https:// or http://.")
     return split
 
 
