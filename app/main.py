@@ -69,7 +69,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/", RedirectResponse("/graphql")),
+            *([Route("/", RedirectResponse("/graphql"))] if settings.serves_graphiql else []),
             Route("/graphql", view),
             WebSocketRoute("/graphql", view),
             *graphiql_routes(settings),

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 OFF = "off"
 PRODUCTION = "production"
 UNCHECKED = {f"SALESPAD_{name}" for name in ("HOME", "HOST", "PORT", "JWT_SECRET", "NO_WEB_BUILD")}
+YES = ("1", "true", "t", "yes", "y", "on")  # pydantic's words for it
 EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - recognised here, never chosen
 
 
@@ -24,10 +25,15 @@ class Config:
     database_url: str | None = None
     redis_url: str | None = None
     jwt_secret: str | None = None
+    graphiql: str | None = None
 
     @property
     def is_production(self) -> bool:
         return self.env == PRODUCTION
+
+    @property
+    def serves_graphiql(self) -> bool:
+        return not self.is_production if self.graphiql is None else self.graphiql.lower() in YES
 
     @property
     def url(self) -> str:
@@ -51,6 +57,7 @@ def read_config(host: str | None = None, port: int | None = None) -> Config:
         database_url=os.environ.get("SALESPAD_DATABASE_URL") or None,
         redis_url=os.environ.get("SALESPAD_REDIS_URL") or None,
         jwt_secret=os.environ.get("SALESPAD_JWT_SECRET") or None,
+        graphiql=os.environ.get("SALESPAD_GRAPHIQL"),
     )
 
 

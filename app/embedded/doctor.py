@@ -19,7 +19,7 @@ from pathlib import Path
 from app.embedded import redis
 from app.embedded.config import OFF, ROOT, Config
 from app.embedded.privileges import can_unshare, find_binaries
-from app.embedded.processes import EmbeddedError, is_free
+from app.embedded.processes import EmbeddedError, why_not_free
 from app.embedded.state import Home, database_url, redis_url
 
 ENOUGH_BYTES = 1024**3
@@ -199,12 +199,11 @@ def check_port(config: Config) -> Iterator[Finding]:
     home = Home(config.home)
     if home.is_locked():
         yield Finding("port", f"SalesPad is running: {home.load_run().url or 'starting'}")
-    elif is_free(config.port, config.host):
-        yield Finding("port", f"{config.port} is free")
+    elif reason := why_not_free(config.port, config.host):
+        text, _, fix = reason.removesuffix(".").rpartition(": ")
+        yield Finding("port", text, fix)
     else:
-        yield Finding(
-            "port", f"{config.port} on {config.host} is taken", "choose another: --port or SALESPAD_PORT"
-        )
+        yield Finding("port", f"{config.port} is free")
 
 
 def check_database(config: Config) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from app.embedded import redis
 from app.embedded.config import OFF, ROOT, Config, check_environment
 from app.embedded.postgres import STOP_S, Cluster
-from app.embedded.processes import EmbeddedError, is_alive, is_free, keep_or_choose, mark, stop
+from app.embedded.processes import EmbeddedError, is_alive, keep_or_choose, mark, stop, why_not_free
 from app.embedded.state import AlreadyRunning, Home, Run, Secrets, read_json
 from app.embedded.supervisor import Child, Supervisor, describe, exited, say, tail
 from app.embedded.tether import LAUNCHER_PID
@@ -90,10 +90,8 @@ class Launch:
 
     async def start(self) -> None:
         await asyncio.to_thread(self.clear_leftovers)
-        if not is_free(self.config.port, self.config.host):
-            raise EmbeddedError(
-                f"Port {self.config.port} on {self.config.host} is taken: choose another with --port."
-            )
+        if reason := why_not_free(self.config.port, self.config.host):
+            raise EmbeddedError(reason)
         self.state.url = self.config.url
         self.home.save_run(self.state)
         environment = self.environment()
@@ -254,10 +252,11 @@ class Launch:
         if not is_ready:
             say(f"the API does not answer {self.config.url}/health/ready yet; see {self.home.log('api')}")
             return
+        graphiql = f"  GraphiQL   {self.config.url}/graphql\n" if self.config.serves_graphiql else ""
         say(
             f"\nSalesPad is running (ready in {time.monotonic() - self.started:.1f} s)\n"
             f"  App        {self.config.url}\n"
-            f"  GraphiQL   {self.config.url}/graphql\n"
+            f"{graphiql}"
             f"{self.demo_login()}"
             f"  Data       {self.home.root}\n"
             f"  Logs       {self.home.logs}\n"

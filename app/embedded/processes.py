@@ -5,6 +5,7 @@ a later start stops, it stops through `Mark`, so a stranger who got an old pid i
 """
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -97,14 +98,28 @@ def wait_for(condition: Callable[[], bool], timeout_s: float) -> bool:
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    return not why_not_free(port, host)
+
+
+def why_not_free(port: int, host: str) -> str:
+    """Why nobody can listen there now, and what to do; "" where one can."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return explain_refusal(error, port, host)
+    return ""
+
+
+def explain_refusal(error: OSError, port: int, host: str) -> str:
+    """What `bind` said, as a sentence for people."""
+    if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+        return f"{host} is not an address of this machine: choose another with --host."
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} on {host} is taken: choose another with --port."
+    return f"Cannot listen on {host}:{port} ({error.strerror}): choose another with --port or --host."
 
 
 def free_port() -> int:

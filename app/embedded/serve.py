@@ -10,6 +10,8 @@ import os
 import socket
 import sys
 
+from app.embedded.processes import explain_refusal
+
 APP = "app.main:create_app"
 USER_TIMEOUT_MS = 30_000
 BACKLOG = 2048
@@ -27,9 +29,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener.bind((host, port))
     except OSError as error:
-        raise SystemExit(
-            f"Cannot listen on {host}:{port} ({error.strerror}): choose another with --port or SALESPAD_PORT."
-        ) from None
+        raise SystemExit(explain_refusal(error, port, host)) from None
     listener.listen(BACKLOG)
     listener.set_inheritable(True)
     return listener

@@ -37,7 +37,12 @@ def test_taken_port(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
         taken.bind(("127.0.0.1", config.port))
         taken.listen()
         assert doctor.examine(config) == 1
-    assert "fix: choose another: --port" in capsys.readouterr().out
+    assert "fix: choose another with --port" in capsys.readouterr().out
+
+
+def test_address_of_another_machine(config: Config) -> None:
+    elsewhere = dataclasses.replace(config, host="192.0.2.1")
+    assert problems(elsewhere)["port"] == "192.0.2.1 is not an address of this machine"
 
 
 def test_exposed_secrets(config: Config) -> None:
