@@ -77,10 +77,13 @@ def worker() -> None:
 @cli.command()
 def migrate() -> None:
     """Bring the database's schema up to date."""
-    from app.common.migrations import upgrade
+    from app.common.migrations import refuse_unreachable, upgrade
     from app.embedded.access import open_database
 
-    with open_database(read_config()) as database:
+    config = read_config()
+    with open_database(config) as database:
+        if config.database_url:
+            refuse_unreachable(database.url)
         upgrade(database.url)
 
 

@@ -178,10 +178,12 @@ def open_log(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
-def last_lines(path: Path, count: int = 12) -> str:
+def last_lines(path: Path, count: int = 12, *, since: int = 0) -> str:
+    """Of what was written after the byte `since`; of everything when the log was begun anew in between."""
     try:
         with path.open("rb") as log:
-            log.seek(max(0, path.stat().st_size - 20_000))
+            size = path.stat().st_size
+            log.seek(max(since if since <= size else 0, size - 20_000))
             return "\n".join(log.read().decode(errors="replace").splitlines()[-count:])
     except OSError:
         return ""

@@ -46,6 +46,7 @@ class Child:
     user: UserArguments = field(default_factory=UserArguments)
     before_start: Callable[[], None] | None = None
     process: asyncio.subprocess.Process | None = None
+    log_from: int = 0
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=DEATHS))
 
     @property
@@ -70,6 +71,8 @@ class Supervisor:
     async def start(self, child: Child) -> None:
         """Start a child and keep it running until `stop`."""
         self.children.append(child)
+        with contextlib.suppress(OSError):
+            child.log_from = child.log.stat().st_size
         await self.spawn(child)
         task = asyncio.create_task(self.watch(child))
         self.tasks.add(task)
@@ -200,7 +203,9 @@ async def relay(child: Child) -> None:
 
 
 def tail(child: Child) -> str:
-    return "\n".join(f"    {line}" for line in last_lines(child.log).splitlines()) or "    (nothing)"
+    """The child's last lines of this run."""
+    lines = last_lines(child.log, since=child.log_from).splitlines()
+    return "\n".join(f"    {line}" for line in lines) or "    (nothing)"
 
 
 def describe(code: int) -> str:

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from app.common.migrations import refuse_unreachable
 from app.settings import read_settings, refuse_missing_database
 
 
@@ -49,3 +50,12 @@ def test_database_urls(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 def test_missing_database() -> None:
     with pytest.raises(SystemExit, match="SALESPAD_DATABASE_URL is not set"):
         refuse_missing_database(read_settings())
+
+
+def test_unreachable_database_is_a_line_without_its_password() -> None:
+    with pytest.raises(SystemExit) as stopped:
+        refuse_unreachable("postgresql://user:hid/den@127.0.0.1:1/sales")
+    line = str(stopped.value)
+    assert line.startswith("The database does not answer at 127.0.0.1:1/sales: ")
+    assert line.endswith(". Check SALESPAD_DATABASE_URL.")
+    assert "den" not in line
