@@ -12,6 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from secrets import token_hex
 
 from app.embedded.privileges import Way, choose_way
 from app.embedded.processes import EmbeddedError, command_line, mark, stop, wait_for
@@ -71,14 +72,15 @@ class Cluster:
         return self.way.command("postgres", "-D", str(self.way.data), *flags)
 
     def initialise(self) -> None:
-        """Make the cluster beside its place and rename it in: one that was killed half-way leaves nothing
-        behind.
+        """Make the cluster beside its place, under a name of its own, and rename it in: an initdb whose launcher was
+        killed may still be at work in its own folder, and takes nothing from this one.
         """
         if self.is_made:
             return
         data = self.way.data
-        draft = data.with_name(data.name + ".new")
-        shutil.rmtree(draft, ignore_errors=True)
+        for left in data.parent.glob(data.name + ".new*"):
+            shutil.rmtree(left, ignore_errors=True)
+        draft = data.with_name(f"{data.name}.new-{token_hex(4)}")
         with tempfile.NamedTemporaryFile("w", prefix="salespad-", suffix=".pw") as password_file:
             password_file.write(self.secrets.postgres_password + "\n")
             password_file.flush()
