@@ -235,7 +235,8 @@ class Hub:
                 break
             except Unavailable:
                 await asyncio.sleep(self._poll_s)
-        if page and page[0].seq != after + 1:
+        # What is asked for was committed: where it is not there, it was let go of since.
+        if not page or page[0].seq != after + 1:
             raise CursorExpired
         for event in page:
             yield event

@@ -207,6 +207,20 @@ async def test_a_position_that_is_not_kept_has_expired(ana: Person, door: Door, 
     assert len(await door.take(3, after=cursors[1])) == 3
 
 
+async def test_a_position_whose_events_are_gone_has_expired(ana: Person, door: Door, doors: Doors) -> None:
+    """Gone without the floor having risen: the subscription ends, it does not ask for them over and over."""
+    cursor = await feed_cursor(ana)
+    await create_tags(ana, ["a", "b"])
+    async with doors.open_system() as system:
+        await system.execute(
+            text("DELETE FROM feed_event WHERE workspace_id = :workspace_id"),
+            {"workspace_id": ana.workspace_id},
+        )
+    async with asyncio.timeout(10):
+        with pytest.raises(AssertionError, match="CURSOR_EXPIRED"):
+            await door.take(2, after=cursor)
+
+
 async def test_a_position_ahead_of_the_feed_has_expired(ana: Person, door: Door) -> None:
     """A backup that was brought back is behind its clients: they fetch again."""
     cursor = await feed_cursor(ana)
