@@ -16,6 +16,7 @@ class TagRepository:
         self._work = work
 
     async def add(self, workspace_id: UUID, tag: Tag) -> None:
+        # Counted before, not under a lock: of several at once a few may pass. It bounds a list, it guards nothing.
         counted = select(func.count()).select_from(table).where(table.c.workspace_id == workspace_id)
         if (await self._work.execute(counted)).scalar_one() >= MAX_TAGS:
             raise TooManyTags
