@@ -54,6 +54,11 @@ class Settings(BaseSettings):
     previous_jwt_secrets: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Comma-separated secrets that still verify tokens while keys rotate"
     )
+    credential_keys: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Comma-separated Fernet keys for stored credentials: the first encrypts, all decrypt; the "
+        "embedded default makes and keeps its own",
+    )
     public_url: str | None = Field(
         default=None, description="Address people reach the app at; links and allowed origins come from it"
     )
@@ -97,6 +102,40 @@ class Settings(BaseSettings):
         default=100, ge=1, description="Rate limit a user, extension sessions"
     )
 
+    files_dir: Path | None = Field(
+        default=None,
+        description="Folder of uploaded files, shared by all processes; default: files/ in the home",
+    )
+    upload_max_bytes: int = Field(default=25_000_000, ge=1, description="Largest upload, bytes")
+    import_upload_max_bytes: int = Field(
+        default=500_000_000, ge=1, description="Largest upload of a CSV or XLSX, bytes"
+    )
+    upload_ttl_s: int = Field(
+        default=86_400,
+        ge=1,
+        description="An upload that nothing has used is deleted after this time, seconds",
+    )
+    file_link_ttl_s: int = Field(default=900, ge=1, description="Life of a signed link to a file, seconds")
+    mailbox_smtp_url: str | None = Field(
+        default=None, description="smtp:// address of the local mailbox; set by `run`, none in production"
+    )
+    inbound_mail_max_bytes: int = Field(default=50_000_000, ge=1, description="Largest mail taken in, bytes")
+    inbound_lease_s: float = Field(
+        default=60,
+        gt=0,
+        description="Time a worker holds an inbound mail before another may take it, seconds",
+    )
+    delivery_lease_s: float = Field(
+        default=60, gt=0, description="Time a worker holds a message to send before another may, seconds"
+    )
+    send_timeout_s: float = Field(
+        default=20, gt=0, description="Wait for a provider's answer to one send, seconds; less than the lease"
+    )
+    imap_lease_s: float = Field(
+        default=60, gt=0, description="Time a worker follows a mailbox before it says so again, seconds"
+    )
+    imap_poll_s: float = Field(default=60, gt=0, description="Poll of a mailbox behind IMAP's IDLE, seconds")
+
     worker_metrics_port: int | None = Field(
         default=None,
         ge=1,
@@ -117,7 +156,7 @@ class Settings(BaseSettings):
     )
     feed_resume_days: float = Field(default=7, gt=0, description="How far back a subscriber may resume, days")
 
-    @field_validator("previous_jwt_secrets", "allowed_origins", mode="before")
+    @field_validator("previous_jwt_secrets", "allowed_origins", "credential_keys", mode="before")
     @classmethod
     def split_at_commas(cls, value: object) -> object:
         return (
@@ -153,6 +192,10 @@ class Settings(BaseSettings):
     @cached_property
     def redis_is_off(self) -> bool:
         return self.redis_url == OFF
+
+    @cached_property
+    def files_folder(self) -> Path:
+        return (self.files_dir or self.home / "files").absolute()
 
     @cached_property
     def base_url(self) -> str:

@@ -46,6 +46,17 @@ class ActorKind(StrEnum):
     SYSTEM = "SYSTEM"
 
 
+class Channel(StrEnum):
+    """A way to reach a person."""
+
+    EMAIL = "EMAIL"
+
+
+class Direction(StrEnum):
+    INBOUND = "INBOUND"
+    OUTBOUND = "OUTBOUND"
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who acts, in which workspace, and what they may do; made from an access token, never from input."""

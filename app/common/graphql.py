@@ -17,7 +17,18 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.dataloader import DataLoader
 
-from app.common.domain import Actor, ClientKind, ErrorCode, Forbidden, Refusals, Role, SalesPadError
+from app.common.domain import (
+    Actor,
+    ActorKind,
+    Channel,
+    ClientKind,
+    Direction,
+    ErrorCode,
+    Forbidden,
+    Refusals,
+    Role,
+    SalesPadError,
+)
 from app.common.feed.hub import Hub
 from app.common.paging import Page
 from app.common.work import Doors
@@ -200,10 +211,13 @@ def _check_top_level(rule: Rule, context: Context) -> None:
 Enumeration = TypeVar("Enumeration", bound=StrEnum)
 
 
-def enum_type(enum: type[Enumeration], description: str, **values: str) -> type[Enumeration]:
-    """Makes a domain's enum a GraphQL type, with a description for each value. The domain itself imports nothing."""
+def enum_type(
+    enum: type[Enumeration], description: str, *, name: str | None = None, **values: str
+) -> type[Enumeration]:
+    """Makes a domain's enum a GraphQL type (`name` where it has another there), with a description for each value. The
+    domain itself imports nothing."""
     if not hasattr(enum, "__strawberry_definition__"):  # a field that names it may have come first
-        strawberry.enum(enum)
+        strawberry.enum(enum, name=name)
     definition = enum.__strawberry_definition__  # type: ignore[attr-defined]
     definition.description = description
     for value in definition.values:
@@ -237,6 +251,23 @@ enum_type(
     WEB="The web app.",
     EXTENSION="The browser extension: it may import and little else.",
     API="A script or another program.",
+)
+enum_type(Channel, "A way to reach a person.", EMAIL="E-mail.")
+enum_type(
+    Direction,
+    "Which way a message went.",
+    INBOUND="From the lead to us.",
+    OUTBOUND="From us to the lead.",
+)
+enum_type(
+    ActorKind,
+    "Who is behind a message or a change.",
+    name="AuthorKind",
+    CONTACT="The lead.",
+    HUMAN="A member of the workspace.",
+    AUTOMATION="An automation.",
+    AI="A language model.",
+    SYSTEM="SalesPad itself.",
 )
 
 

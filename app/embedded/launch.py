@@ -117,6 +117,8 @@ class Launch:
             "SALESPAD_HOST": self.config.host,
             "SALESPAD_PORT": str(self.config.port),
             "SALESPAD_JWT_SECRET": self.config.jwt_secret or self.secrets.jwt_secret,
+            "SALESPAD_CREDENTIAL_KEYS": os.environ.get("SALESPAD_CREDENTIAL_KEYS")
+            or self.secrets.credential_key,
             "SALESPAD_DATABASE_URL": self.config.database_url or "",
             "SALESPAD_REDIS_URL": self.config.redis_url or OFF,
             "PYTHONUNBUFFERED": "1",

@@ -125,6 +125,7 @@ class Secrets:
     owner_password: str
     redis_password: str
     jwt_secret: str
+    credential_key: str
 
 
 @dataclass

@@ -103,6 +103,7 @@ def private_servers() -> Iterator[dict[str, str]]:
                 "SALESPAD_HOME": str(home.root),
                 "SALESPAD_DATABASE_URL": cluster.url,
                 "SALESPAD_JWT_SECRET": secrets.jwt_secret,
+                "SALESPAD_CREDENTIAL_KEYS": secrets.credential_key,
                 "SALESPAD_REDIS_URL": OFF,
             }
             server = redis.find_server()

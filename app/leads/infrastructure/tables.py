@@ -51,6 +51,8 @@ class LeadColumns(EditedColumns):
     created_by: Named[UUID | None] = Column(Uuid)
     """The user who made it or started its import; None: the system."""
     deleted_at: Named[datetime | None] = Column(DateTime(timezone=True))
+    last_touch_at: Named[datetime | None] = Column(DateTime(timezone=True))
+    """The newest message to or from it."""
 
 
 lead = Table(
@@ -107,4 +109,52 @@ lead_tag = Table(
     tenant_key("lead_id", "lead", ondelete="CASCADE"),
     tenant_key("tag_id", "tag", ondelete="CASCADE"),
     Index("ix_lead_tag_tag", "workspace_id", "tag_id", "lead_id"),
+)
+
+
+class InteractionColumns(ThingColumns):
+    """An entry of a lead's timeline, written in the transaction of what it tells."""
+
+    lead_id: Named[UUID] = Column(Uuid)
+    type: Named[str] = Column(Text)
+    channel: Named[str | None] = Column(Text)
+    direction: Named[str | None] = Column(Text)
+    content: Named[str] = Column(Text, server_default=text("''"))
+    actor_id: Named[UUID | None] = Column(Uuid)
+    actor_kind: Named[str] = Column(Text)
+    cause: Named[str | None] = Column(Text)
+    conversation_id: Named[UUID | None] = Column(Uuid)
+    """Where it happened; no foreign key upward."""
+    message_id: Named[UUID | None] = Column(Uuid)
+
+
+interaction = Table(
+    "interaction",
+    metadata,
+    InteractionColumns,
+    tenant_key("lead_id", "lead", ondelete="CASCADE"),
+    ForeignKeyConstraint(["actor_id"], ["app_user.id"], ondelete="SET NULL"),
+    Index("ix_interaction_lead", "workspace_id", "lead_id", text("created_at DESC"), text("id DESC")),
+)
+
+
+class SuppressionColumns(ThingColumns):
+    """An address, or a whole domain, that nothing is sent to."""
+
+    value: Named[str] = Column(Text)
+    """A normalised address, or "@domain"."""
+    channel: Named[str | None] = Column(Text)
+    """None: every channel."""
+    reason: Named[str] = Column(Text)
+    created_by: Named[UUID | None] = Column(Uuid)
+    """None: the system, after a hard bounce or a complaint."""
+
+
+suppression = Table(
+    "suppression",
+    metadata,
+    SuppressionColumns,
+    workspace_key(),
+    ForeignKeyConstraint(["created_by"], ["app_user.id"], ondelete="SET NULL"),
+    UniqueConstraint("workspace_id", "value", "channel", postgresql_nulls_not_distinct=True),
 )

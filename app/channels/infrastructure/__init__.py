@@ -1,0 +1,1 @@
+"""The tables of channels, and the adapters to SMTP, IMAP and MIME."""

@@ -1,0 +1,1 @@
+"""GraphQL and webhooks of channels."""

@@ -1,0 +1,1 @@
+"""The rules of conversations, messages and deliveries: pure."""

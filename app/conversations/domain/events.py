@@ -1,0 +1,27 @@
+"""What happened in the inbox. Ids, enum values and numbers only: never a text or an address."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from app.common.domain import Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageCreated(Event):
+    """`entity_ids` is the message; `after` has direction, conversationId, leadId, position, authorKind, status."""
+
+    name: ClassVar[str] = "message.created"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageUpdated(Event):
+    """Its state moved. `entity_ids` is the message; `before` has status, `after` status and conversationId."""
+
+    name: ClassVar[str] = "message.updated"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversationUpdated(Event):
+    """Made, assigned, snoozed, closed, opened, its lead changed: `changed` says which; `entity_ids` is it."""
+
+    name: ClassVar[str] = "conversation.updated"

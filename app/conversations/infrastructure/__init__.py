@@ -1,0 +1,1 @@
+"""The tables of the inbox, what writes them and what reads them."""

@@ -1,0 +1,1 @@
+"""The table of files, the storage of their bytes, signed links."""

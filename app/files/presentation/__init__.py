@@ -1,0 +1,1 @@
+"""HTTP of files: uploads and downloads."""
