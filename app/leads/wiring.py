@@ -4,10 +4,14 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from app.common.domain import Channel, Direction
 from app.common.work import Work
+from app.leads.application.contacts import ContactUseCases
 from app.leads.application.leads import LeadUseCases
 from app.leads.application.stages import StageUseCases
+from app.leads.domain.contact import SuppressionReason
 from app.leads.infrastructure.bulk import LostTheRace, upsert_leads
+from app.leads.infrastructure.contacts import ContactRepository, is_suppressed
 from app.leads.infrastructure.reads import (
     LeadConditions,
     count_leads,
@@ -26,15 +30,43 @@ def stage_use_cases(work: Work) -> StageUseCases:
     return StageUseCases(StageRepository(work), uuid7)
 
 
+def contact_use_cases(work: Work, workspace_id: UUID) -> ContactUseCases:
+    return ContactUseCases(workspace_id, ContactRepository(work), work, uuid7)
+
+
+async def reach_or_create(
+    work: Work, workspace_id: UUID, *, email: str, name: str | None
+) -> tuple[UUID, bool]:
+    """The lead with this (normalised) address, and whether it was made for it; announces lead.created."""
+    return await contact_use_cases(work, workspace_id).reach_or_create(email=email, name=name)
+
+
+async def touch(work: Work, workspace_id: UUID, lead_id: UUID, direction: Direction) -> None:
+    """A message went to it or came from it now: last touch and engagement. Takes the lead's row lock."""
+    await contact_use_cases(work, workspace_id).touch(lead_id, direction)
+
+
+async def suppress(
+    work: Work, workspace_id: UUID, *, value: str, channel: Channel | None, reason: SuppressionReason
+) -> bool:
+    """Nothing is sent to this address (or "@domain") any more; False: that stood there already."""
+    return await contact_use_cases(work, workspace_id).suppress(value=value, channel=channel, reason=reason)
+
+
 __all__ = [
     "LeadConditions",
     "LeadRepository",
     "LostTheRace",
+    "contact_use_cases",
     "count_leads",
+    "is_suppressed",
     "lead_use_cases",
     "leads_by_id",
     "list_leads",
     "list_stages",
+    "reach_or_create",
     "stage_use_cases",
+    "suppress",
+    "touch",
     "upsert_leads",
 ]

@@ -25,6 +25,8 @@ class LeadSource(StrEnum):
     FACEBOOK = "FACEBOOK"
     LINKEDIN = "LINKEDIN"
     API = "API"
+    EMAIL = "EMAIL"
+    """Wrote in, or was written to, before anybody made it a lead."""
 
 
 class Engagement(StrEnum):

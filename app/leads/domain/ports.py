@@ -1,10 +1,12 @@
 """What the use cases of leads need from outside."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from app.leads.domain.lead import LeadSource, NewLead
+from app.common.domain import Channel
+from app.leads.domain.contact import SuppressionReason
+from app.leads.domain.lead import Engagement, LeadSource, NewLead
 from app.leads.domain.stage import Stage
 
 
@@ -29,3 +31,22 @@ class Leads(Protocol):
 
 class Stages(Protocol):
     async def add_all(self, workspace_id: UUID, stages: Sequence[Stage]) -> None: ...
+
+
+class Contacts(Protocol):
+    """Writes that any number of messages may ask for at once."""
+
+    async def reach_or_add(
+        self, workspace_id: UUID, new_id: UUID, *, email: str, name: str, source: LeadSource
+    ) -> UUID:
+        """The id of the lead with this address; `new_id` if it was added now, in the first open stage."""
+
+    async def touch(
+        self, workspace_id: UUID, lead_id: UUID, moves: Mapping[Engagement, Engagement]
+    ) -> tuple[Engagement, Engagement] | None:
+        """Sets the last touch; from where to where its engagement moved, None if it did not."""
+
+    async def suppress(
+        self, workspace_id: UUID, *, value: str, channel: Channel | None, reason: SuppressionReason
+    ) -> bool:
+        """False: it stood there already; its first reason stays."""

@@ -52,6 +52,7 @@ enum_type(
     FACEBOOK="The extension, on Facebook.",
     LINKEDIN="The extension, on LinkedIn.",
     API="A program.",
+    EMAIL="An e-mail of somebody nobody had made a lead.",
 )
 enum_type(
     Engagement,

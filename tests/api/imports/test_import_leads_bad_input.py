@@ -34,6 +34,7 @@ async def nothing_was_imported(person: Person) -> bool:
         ({"leads": [profile(f"p{n}") for n in range(1001)]}, "INVALID", ["leads"]),
         ({"leads": []}, "INVALID", ["leads"]),
         ({"platform": "MANUAL"}, "INVALID", ["platform"]),
+        ({"platform": "EMAIL"}, "INVALID", ["platform"]),
         ({"pageUrl": "javascript:alert(1)"}, "INVALID", ["pageUrl"]),
         ({"idempotencyKey": " "}, "INVALID", ["idempotencyKey"]),
         ({"idempotencyKey": "k" * 201}, "INVALID", ["idempotencyKey"]),

@@ -1,0 +1,127 @@
+"""Implements the port `Contacts`: each of its writes is one statement, so that any number may do it at once."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.common.database import Statement
+from app.common.domain import Channel
+from app.common.work import Reads, Work
+from app.leads.domain.contact import SuppressionReason, suppressed_values
+from app.leads.domain.lead import Engagement, LeadSource, rank_of
+
+ATTEMPTS = 5
+
+REACH_OR_ADD = Statement(
+    text(
+        """
+        WITH fresh AS (
+            INSERT INTO lead_identity (workspace_id, lead_id, kind, value, is_primary)
+            VALUES (cast(:workspace_id as uuid), cast(:lead_id as uuid), 'EMAIL', :email, true)
+            ON CONFLICT DO NOTHING RETURNING lead_id
+        ), created AS (
+            INSERT INTO lead (workspace_id, id, name, email, stage_id, rank, source)
+            SELECT cast(:workspace_id as uuid), fresh.lead_id, :name, :email, (
+                    SELECT s.id FROM stage s WHERE s.workspace_id = cast(:workspace_id as uuid)
+                    ORDER BY (s.kind = 'OPEN') DESC, s.position, s.id LIMIT 1
+                ), :rank, :source
+            FROM fresh
+            RETURNING id
+        )
+        SELECT id FROM created
+        UNION ALL
+        SELECT i.lead_id FROM lead_identity i
+        WHERE i.workspace_id = cast(:workspace_id as uuid) AND i.kind = 'EMAIL' AND i.value = :email
+        """
+    )
+)
+"""The identity decides who makes the lead; its foreign key to the lead is checked at the statement's end.
+
+No row: another transaction won it after this one's snapshot; the next statement sees its lead.
+"""
+TOUCH = Statement(
+    text(
+        """
+        UPDATE lead SET last_touch_at = greatest(last_touch_at, now()), engagement = coalesce((
+                SELECT m.after FROM unnest(cast(:befores as text[]), cast(:afters as text[])) AS m(before, after)
+                WHERE m.before = lead.engagement
+            ), engagement)
+        WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:lead_id as uuid)
+        RETURNING old.engagement AS before, new.engagement AS after
+        """
+    )
+)
+SUPPRESS = Statement(
+    text(
+        """
+        INSERT INTO suppression (workspace_id, value, channel, reason)
+        VALUES (cast(:workspace_id as uuid), :value, cast(:channel as text), :reason)
+        ON CONFLICT DO NOTHING RETURNING id
+        """
+    )
+)
+IS_SUPPRESSED = Statement(
+    text(
+        """
+        SELECT EXISTS (
+            SELECT FROM suppression
+            WHERE workspace_id = cast(:workspace_id as uuid) AND value = ANY (cast(:values as text[]))
+                AND (channel IS NULL OR channel = cast(:channel as text))
+        ) AS is_suppressed
+        """
+    )
+)
+
+
+class ContactRepository:
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    async def reach_or_add(
+        self, workspace_id: UUID, new_id: UUID, *, email: str, name: str, source: LeadSource
+    ) -> UUID:
+        for _ in range(ATTEMPTS):
+            row = await self._work.fetch_one(
+                REACH_OR_ADD,
+                workspace_id=workspace_id,
+                lead_id=new_id,
+                email=email,
+                name=name,
+                rank=rank_of(new_id),
+                source=source.value,
+            )
+            if row is not None:
+                lead_id: UUID = row["id"]
+                return lead_id
+        raise RuntimeError("An identity is taken, and nobody has it.")
+
+    async def touch(
+        self, workspace_id: UUID, lead_id: UUID, moves: Mapping[Engagement, Engagement]
+    ) -> tuple[Engagement, Engagement] | None:
+        row = await self._work.fetch_one(
+            TOUCH,
+            workspace_id=workspace_id,
+            lead_id=lead_id,
+            befores=[one.value for one in moves],
+            afters=[one.value for one in moves.values()],
+        )
+        if row is None or row["before"] == row["after"]:
+            return None
+        return Engagement(row["before"]), Engagement(row["after"])
+
+    async def suppress(
+        self, workspace_id: UUID, *, value: str, channel: Channel | None, reason: SuppressionReason
+    ) -> bool:
+        rows = await self._work.fetch(
+            SUPPRESS, workspace_id=workspace_id, value=value, channel=channel, reason=reason.value
+        )
+        return bool(rows)
+
+
+async def is_suppressed(reads: Reads, workspace_id: UUID, address: str, channel: Channel) -> bool:
+    """Whether nothing is to be sent there: the address or its whole domain, on this channel or on all."""
+    row = await reads.fetch_one(
+        IS_SUPPRESSED, workspace_id=workspace_id, values=list(suppressed_values(address)), channel=channel
+    )
+    return bool(row and row["is_suppressed"])
