@@ -16,6 +16,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from app.accounts.presentation.http import auth_routes
 from app.accounts.wiring import accounts_services
+from app.channels.presentation.webhooks import webhook_routes
 from app.common import telemetry
 from app.common.feed.hub import Hub
 from app.common.health import health_routes
@@ -74,6 +75,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             WebSocketRoute("/graphql", view),
             *graphiql_routes(settings),
             *auth_routes(settings, lambda: accounts),
+            *webhook_routes(settings, doors),
             *health_routes(doors, {DUE: import_jobs}),
         ],
         middleware=[Middleware(RequestLog), *_cors(settings)],

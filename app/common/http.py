@@ -65,11 +65,20 @@ class RequestLog:
         await answer(scope, receive, send)
 
 
+def loggable_path(scope: Scope) -> str:
+    """The route's template, for what stands in its place may be a token; of a path nobody serves the first part."""
+    route = scope.get("route")
+    if route is None:
+        first = scope["path"].split("/")[1:2]
+        return f"/{first[0]}/…" if scope["path"].count("/") > 1 else str(scope["path"])
+    return str(route.path if "{" in getattr(route, "path", "") else scope["path"])
+
+
 def _log(scope: Scope, status: int, seconds: float) -> None:
     telemetry.log.info(
         "request" if scope["type"] == "http" else "websocket closed",
         method=scope.get("method", "WS"),
-        path=scope["path"],
+        path=loggable_path(scope),
         status=status,
         duration_ms=round(seconds * 1000, 1),
     )

@@ -1,0 +1,68 @@
+"""What came in, stored raw; and whose it is, by a token or by an address."""
+
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.channels.domain.inbound import INBOUND
+from app.channels.infrastructure.tables import WAITING
+from app.common.database import Statement
+from app.common.work import Reads, Work
+
+# SELECT … FROM channel_account: an account that has gone meanwhile takes nothing in, and is no error.
+ACCEPT = Statement(
+    text(
+        f"""
+        INSERT INTO inbound_event (workspace_id, provider, account_id, external_id, raw, status)
+        SELECT a.workspace_id, cast(:provider as text), a.id, cast(:external_id as text), cast(:raw as bytea),
+            '{WAITING}'
+        FROM channel_account a
+        WHERE a.workspace_id = cast(:workspace_id as uuid) AND a.id = cast(:account_id as uuid)
+        ON CONFLICT ON CONSTRAINT uq_inbound_event_external_id DO NOTHING
+        RETURNING id
+        """  # noqa: S608 - a constant of ours
+    )
+)
+BY_TOKEN = Statement(
+    text(
+        "SELECT workspace_id, id FROM channel_account "
+        "WHERE inbound_token = cast(:token as text) AND status <> 'DISCONNECTED'"
+    )
+)
+# The condition of the index uq_channel_account_local: one installation has one local mailbox.
+LOCAL_BY_ADDRESS = Statement(
+    text(
+        "SELECT workspace_id, id FROM channel_account WHERE address = cast(:address as text) "
+        "AND smtp_secret IS NULL AND channel = 'EMAIL' AND status <> 'DISCONNECTED'"
+    )
+)
+
+
+async def accept_mail(
+    work: Work, *, workspace_id: UUID, account_id: UUID, provider: str, external_id: str, raw: bytes
+) -> bool:
+    """Stores a mail as it came, in the caller's transaction; False when it was there, or the account is gone."""
+    row = await work.fetch_one(
+        ACCEPT,
+        workspace_id=workspace_id,
+        account_id=account_id,
+        provider=provider,
+        external_id=external_id,
+        raw=raw,
+    )
+    if row is None:
+        return False
+    work.wake(INBOUND, row["id"])
+    return True
+
+
+async def account_by_token(system: Reads, token: str) -> tuple[UUID, UUID] | None:
+    """Workspace and account that an inbound token names."""
+    row = await system.fetch_one(BY_TOKEN, token=token)
+    return None if row is None else (row["workspace_id"], row["id"])
+
+
+async def local_account(system: Reads, address: str) -> tuple[UUID, UUID] | None:
+    """Workspace and account of a connected address of the local mailbox; `address` is normalised."""
+    row = await system.fetch_one(LOCAL_BY_ADDRESS, address=address)
+    return None if row is None else (row["workspace_id"], row["id"])
