@@ -6,7 +6,7 @@ or late one changes nothing. Without Redis the tick does everything (docs/archit
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -34,6 +34,8 @@ CONCURRENCY = 4
 CHORES_EVERY_S = 600
 CHORE_ROWS = 5_000
 GRACE_S = 2
+BRISK_S = 2
+"""Past this, the rest of a batch goes back for others to take."""
 DEQUEUE_S = 5
 
 
@@ -45,6 +47,14 @@ class DueKind:
     lease_s: float
     handle: Callable[[Doors, Settings, Claim, Callable[[], bool]], Awaitable[bool]]
     give_up: Callable[[Doors, Claim, str], Awaitable[None]]
+    lanes: int = 1
+    """Rows of this kind that one worker's tick handles beside each other."""
+    batch: int = 1
+    """Rows a claim takes at most; they are handled one after the other."""
+    reap: Callable[[Doors, Settings], Awaitable[int]] | None = None
+    """For leases that `DueTable.reap` cannot end alone; how many rows it moved."""
+    close: Callable[[], Awaitable[None]] | None = None
+    """Lets go of what the kind keeps open, as the worker stops."""
 
 
 def registry(settings: Settings) -> dict[str, DueKind]:
@@ -62,20 +72,40 @@ class Drainer:
     def stop(self) -> None:
         self._stopping.set()
 
+    async def close(self) -> None:
+        for due in self._kinds.values():
+            if due.close is not None:
+                await due.close()
+
     async def drain(self, kind: str, key: UUID | None = None) -> None:
         """Until none is due (of this id, if given). Raises Unavailable."""
         due = self._kinds[kind]
         while not self._stopping.is_set():
             async with self._doors.open_system() as system:
-                claims = await due.table.claim(system, lease_s=due.lease_s, key=key)
+                claims = await due.table.claim(system, lease_s=due.lease_s, limit=due.batch, key=key)
             if not claims:
                 return
-            await self._handle(kind, due, claims[0])
+            await self._handle_all(kind, due, claims)
+
+    async def _handle_all(self, kind: str, due: DueKind, claims: Sequence[Claim]) -> None:
+        """One after the other. What a slow one would keep waiting goes back: another lane may be free."""
+        loop = asyncio.get_running_loop()
+        brisk_until = loop.time() + BRISK_S
+        for number, claim in enumerate(claims):
+            if number and (self._stopping.is_set() or loop.time() > brisk_until):
+                async with self._doors.open_system() as system:
+                    await due.table.give_back(system, claims[number:])
+                return
+            await self._handle(kind, due, claim)
 
     async def tick(self) -> None:
         """Every poll: give back what dead workers held, and drain everything; neither waits for the other, since under
         a steady stream a drain has no end. Outlives any outage of the database."""
-        every = [self._every_poll(partial(self.drain, kind)) for kind in self._kinds]
+        every = [
+            self._every_poll(partial(self.drain, kind))
+            for kind, due in self._kinds.items()
+            for _ in range(due.lanes)
+        ]
         await asyncio.gather(self._every_poll(self._reap), *every)
 
     async def _every_poll(self, act: Callable[[], Awaitable[None]]) -> None:
@@ -92,6 +122,8 @@ class Drainer:
         for kind, due in self._kinds.items():
             async with self._doors.open_system() as system:
                 reaped = await due.table.reap(system)
+            if due.reap is not None:
+                reaped += await due.reap(self._doors, self._settings)
             if reaped:
                 telemetry.log.warning("leases ran out", kind=kind, rows=reaped)
 
@@ -231,6 +263,7 @@ async def run(settings: Settings) -> None:
         saq.event.set()
         await asyncio.wait([doorbell], timeout=GRACE_S + 1)
     await asyncio.wait([tick, chores], timeout=GRACE_S)
+    await drainer.close()
     await bells.stop()
     await doors.close()
     if tick.done() and not tick.cancelled() and (error := tick.exception()):

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Column,
     ColumnElement,
@@ -24,12 +25,15 @@ from sqlalchemy import (
     TypedColumns,
     Uuid,
     and_,
+    any_,
     bindparam,
     func,
     literal_column,
+    not_,
     null,
     select,
     text,
+    true,
     tuple_,
     update,
 )
@@ -70,16 +74,28 @@ class LostLease(Exception):
 class DueTable:
     """The lease statements of one leased table, compiled once.
 
-    `waiting` and `held` are the statuses between which `claim` and `reap` move a row.
+    `waiting` and `held` are the statuses between which `claim` and `reap` move a row. `key` is the column whose value
+    rings (an account's deliveries are drained together); `blocked` holds for rows that must let others go first.
     """
 
-    def __init__(self, table: "Table[Any]", *, waiting: str, held: str) -> None:
+    def __init__(
+        self,
+        table: "Table[Any]",
+        *,
+        waiting: str,
+        held: str,
+        key: str = "id",
+        blocked: "ColumnElement[bool] | None" = None,
+    ) -> None:
         self.table = table
+        self._key: ColumnElement[UUID] = table.c[key]
+        self._may_go: ColumnElement[bool] = true() if blocked is None else not_(blocked)
         self.waiting, self.held = waiting, held
         self._is_waiting: ColumnElement[bool] = table.c.status == literal_column(f"'{waiting}'")
         self._is_held: ColumnElement[bool] = table.c.status == literal_column(f"'{held}'")
         self._claim, self._reap = self._claim_statement(), self._reap_statement()
         self._renew, self._put_back = self._renew_statement(), self._put_back_statement()
+        self._give_back = self._give_back_statement()
         self._count = Statement(
             select(func.count()).select_from(table).where(self._is_waiting | self._is_held)
         )
@@ -91,7 +107,8 @@ class DueTable:
             .where(
                 self._is_waiting,
                 c.run_at <= func.now(),
-                bindparam("key", type_=Uuid).is_(None) | (c.id == bindparam("key", type_=Uuid)),
+                bindparam("key", type_=Uuid).is_(None) | (self._key == bindparam("key", type_=Uuid)),
+                self._may_go,
             )
             .order_by(c.run_at, c.id)
             .limit(bindparam("limit", type_=BigInteger))
@@ -165,6 +182,21 @@ class DueTable:
             .returning(self.table.c.id)
         )
 
+    def _give_back_statement(self) -> Statement:
+        c = self.table.c
+        tokens = bindparam("tokens", type_=ARRAY(Uuid))
+        return Statement(
+            update(self.table)
+            .where(c.token == any_(tokens), self._is_held)
+            .values(
+                status=literal_column(f"'{self.waiting}'"),
+                attempt=c.attempt - 1,
+                token=null(),
+                lease_until=null(),
+            )
+            .returning(c.id)
+        )
+
     @staticmethod
     def indexes(name: str, waiting: str, held: str) -> Sequence[Index]:
         """The partial indexes that keep claims cheap however long the table grows."""
@@ -207,6 +239,10 @@ class DueTable:
             wait_s=wait_s,
         ):
             raise LostLease
+
+    async def give_back(self, work: Work, claims: Sequence[Claim]) -> int:
+        """Rows that were claimed and not begun are as due as before, and no attempt is counted; how many they were."""
+        return len(await work.fetch(self._give_back, tokens=[claim.token for claim in claims]))
 
     async def reap(self, work: Work) -> int:
         """Rows whose worker died or stalled past its lease become due again."""

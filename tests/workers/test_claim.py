@@ -32,3 +32,17 @@ async def test_a_claim_takes_no_more_than_its_limit(ana: Person, doors: Doors) -
             claimed += [len(await import_jobs.claim(system, lease_s=60, limit=limit)) for limit in (1, 3)]
             raise Undone
     assert claimed == [1, 3]
+
+
+async def test_what_was_claimed_and_not_begun_goes_back_as_it_was(ana: Person, doors: Doors) -> None:
+    counts = []
+    with suppress(Undone):
+        async with doors.open_system() as system:
+            await system.execute(ADD, {"workspace_id": ana.workspace_id})
+            claims = await import_jobs.claim(system, lease_s=60, limit=4)
+            given_back = await import_jobs.give_back(system, claims[1:])
+            late = await import_jobs.give_back(system, claims[1:])
+            again = await import_jobs.claim(system, lease_s=60, limit=20)
+            counts = [given_back, late, len(again), max(claim.attempt for claim in again)]
+            raise Undone
+    assert counts == [3, 0, 19, 1]
