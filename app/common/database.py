@@ -87,6 +87,23 @@ def workspace_key() -> ForeignKeyConstraint:
     return ForeignKeyConstraint(["workspace_id"], ["workspace.id"], ondelete="CASCADE")
 
 
+class Joined:
+    """Those columns of a row whose names begin with a prefix, by the rest of their names: one screen's statement joins
+    several things, and each is read by its own type."""
+
+    __slots__ = ("_prefix", "_row")
+
+    def __init__(self, row: "asyncpg.Record | Joined", prefix: str) -> None:
+        self._row, self._prefix = row, prefix
+
+    def __getitem__(self, name: str) -> Any:
+        return self._row[self._prefix + name]
+
+    def get(self, name: str) -> Any:
+        """None for a column that the statement left out."""
+        return self._row.get(self._prefix + name)
+
+
 class Statement:
     """A clause compiled once to the driver's SQL: the hot path (0.11 ms a read against 0.35 as Core built per call).
 

@@ -51,3 +51,26 @@ class Page(Generic[Row]):
     @classmethod
     def of(cls, rows: Sequence[Row], first: int) -> "Page[Row]":
         return cls(rows[:first], len(rows) > first)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A position in a list that numbers its rows."""
+
+    position: int
+
+    def encode(self, list_name: str) -> str:
+        raw = f"{list_name}|{self.position}".encode()
+        return base64.urlsafe_b64encode(CURSOR_VERSION + raw).rstrip(b"=").decode()
+
+    @classmethod
+    def decode(cls, list_name: str, cursor: str) -> Self:
+        """Raises Invalid at `before`."""
+        try:
+            raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+            name, _, position = raw.removeprefix(CURSOR_VERSION).decode().rpartition("|")
+            if raw[:1] != CURSOR_VERSION or name != list_name or not 0 < int(position) < 2**31:
+                raise ValueError(name)
+            return cls(int(position))
+        except (ValueError, binascii.Error):
+            raise Invalid("`before` is not a cursor of this list.", path=("before",)) from None

@@ -16,6 +16,8 @@ from app.common.feed.cursor import BadCursor, CursorExpired, decode_cursor, enco
 from app.common.feed.hub import FeedEvent
 from app.common.graphql import ClientError, Info, bad_user_input, enum_type, query, selects, subscription
 from app.common.work import Unavailable
+from app.conversations.presentation.queries import load_conversations, load_messages
+from app.conversations.presentation.types import Conversation, Message
 from app.imports.presentation.queries import load_imports
 from app.imports.presentation.types import LeadImport
 from app.leads.presentation.queries import load_leads
@@ -25,6 +27,8 @@ HEARTBEAT_S = 30
 HEARTBEAT_EVENTS = 100
 RETRY_S = 0.5
 MAX_IDS = 100
+_NAMES = {"message.created": "MESSAGE_ADDED"}
+"""Kinds that clients know by another word."""
 Entity = TypeVar("Entity")
 
 
@@ -32,13 +36,18 @@ class FeedKind(StrEnum):
     LEAD_CREATED = "LEAD_CREATED"
     LEAD_UPDATED = "LEAD_UPDATED"
     TAG_CHANGED = "TAG_CHANGED"
+    NOTE_ADDED = "NOTE_ADDED"
+    MESSAGE_ADDED = "MESSAGE_ADDED"
+    MESSAGE_UPDATED = "MESSAGE_UPDATED"
+    CONVERSATION_UPDATED = "CONVERSATION_UPDATED"
+    ACCOUNT_UPDATED = "ACCOUNT_UPDATED"
     IMPORT_PROGRESSED = "IMPORT_PROGRESSED"
     HEARTBEAT = "HEARTBEAT"
 
     @classmethod
     def of(cls, event: FeedEvent) -> "FeedKind | None":
         """None for an event of a newer release, which this process passes over."""
-        name = event.name.replace(".", "_").upper()
+        name = _NAMES.get(event.name) or event.name.replace(".", "_").upper()
         return cls(name) if name in cls.__members__ else None
 
 
@@ -48,6 +57,11 @@ enum_type(
     LEAD_CREATED="Leads were made.",
     LEAD_UPDATED="Leads were changed.",
     TAG_CHANGED="A tag was made, changed or deleted.",
+    NOTE_ADDED="A note was written on a lead.",
+    MESSAGE_ADDED="A message was written or came in.",
+    MESSAGE_UPDATED="A message's state moved.",
+    CONVERSATION_UPDATED="A conversation was made or changed.",
+    ACCOUNT_UPDATED="A channel account was connected or changed.",
     IMPORT_PROGRESSED="An import went on or ended.",
     HEARTBEAT="Nothing happened: only the position. Keep its cursor.",
 )
@@ -62,6 +76,12 @@ class FeedItem:
     )
     lead: Lead | None = strawberry.field(
         description="The lead, when it is one and still there.", default=None
+    )
+    message: Message | None = strawberry.field(
+        description="The message, when the item tells of one.", default=None
+    )
+    conversation: Conversation | None = strawberry.field(
+        description="The conversation, when the item tells of one.", default=None
     )
     lead_import: LeadImport | None = strawberry.field(
         description="The import, when the item tells of one.", default=None
@@ -149,11 +169,24 @@ async def _item(info: Info, event: FeedEvent, kind: FeedKind) -> FeedItem:
         kind=kind,
         ids=[strawberry.ID(str(id)) for id in ids] if len(ids) <= MAX_IDS else [],
     )
-    if len(ids) == 1 and event.name.startswith("lead.") and selects(info, "lead"):
-        item.lead = (await shared(event, "lead", lambda: load_leads(info.context, ids)))[0]
-    if len(ids) == 1 and event.name.startswith("import.") and selects(info, "leadImport"):
-        item.lead_import = (await shared(event, "import", lambda: load_imports(info.context, ids)))[0]
+    if len(ids) == 1:
+        await _add_entity(info, event, item)
     return item
+
+
+async def _add_entity(info: Info, event: FeedEvent, item: FeedItem) -> None:
+    """What the item is about, where it is one and asked for."""
+    ids, context, thing = event.entity_ids, info.context, event.name.partition(".")[0]
+    if thing == "lead" and selects(info, "lead"):
+        item.lead = (await shared(event, "lead", lambda: load_leads(context, ids)))[0]
+    elif thing == "import" and selects(info, "leadImport"):
+        item.lead_import = (await shared(event, "import", lambda: load_imports(context, ids)))[0]
+    elif thing == "message" and selects(info, "message"):
+        item.message = (await shared(event, "message", lambda: load_messages(context, ids)))[0]
+    elif thing == "conversation" and selects(info, "conversation"):
+        # Unread and draft are the viewer's own: what one loaded is never another's.
+        key = f"conversation/{context.signed_in.user_id}"
+        item.conversation = (await shared(event, key, lambda: load_conversations(context, ids)))[0]
 
 
 async def shared(event: FeedEvent, key: str, load: Callable[[], Awaitable[Entity]]) -> Entity:

@@ -9,6 +9,7 @@ from app.accounts.presentation.mutations import AccountsMutation
 from app.accounts.presentation.queries import AccountsQuery
 from app.common.graphql import BatchFunction
 from app.common.scalars import SCALARS
+from app.conversations.presentation.queries import ConversationsQuery, load_conversations
 from app.graphql.feed import FeedQuery, FeedSubscription
 from app.graphql.limits import CheckedDocuments
 from app.imports.presentation.mutations import ImportsMutation
@@ -22,7 +23,7 @@ from app.tags.presentation.queries import TagsQuery
 
 
 @strawberry.type(description="What can be read.")
-class Query(AccountsQuery, TagsQuery, LeadsQuery, ImportsQuery, FeedQuery):
+class Query(AccountsQuery, TagsQuery, LeadsQuery, ImportsQuery, ConversationsQuery, FeedQuery):
     pass
 
 
@@ -36,7 +37,11 @@ class Subscription(FeedSubscription, ImportsSubscription):
     pass
 
 
-BATCHES: dict[str, BatchFunction] = {"provenance": load_provenance, "row_problems": load_row_problems}
+BATCHES: dict[str, BatchFunction] = {
+    "provenance": load_provenance,
+    "row_problems": load_row_problems,
+    "conversations": load_conversations,
+}
 """What nested fields load, by the name their type asks for."""
 
 

@@ -15,6 +15,8 @@ from app.leads.infrastructure.contacts import ContactRepository, is_suppressed
 from app.leads.infrastructure.reads import (
     LeadConditions,
     count_leads,
+    join_lead,
+    lead_fields,
     leads_by_id,
     list_leads,
     list_stages,
@@ -60,6 +62,8 @@ __all__ = [
     "contact_use_cases",
     "count_leads",
     "is_suppressed",
+    "join_lead",
+    "lead_fields",
     "lead_use_cases",
     "leads_by_id",
     "list_leads",

@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     DateTime,
+    FromClause,
     Select,
     Text,
     Uuid,
@@ -35,6 +36,10 @@ from app.common.work import Reads
 from app.leads.infrastructure.tables import lead, lead_identity, lead_tag, stage
 
 COUNT_MAX = 10_000
+PLAIN = (
+    *("name", "email", "phone", "company", "title", "avatar_url", "rank", "source", "engagement", "score"),
+    *("metadata", "version", "created_at", "updated_at", "deleted_at"),
+)
 
 STAGES = Statement(
     select(cast(stage.c.id, Text).label("id"), stage.c.name, stage.c.kind, stage.c.position)
@@ -90,34 +95,44 @@ def _identities() -> ColumnElement[Any]:
     return func.array(found)
 
 
-def _lead_columns(*, with_identities: bool) -> Select[Any]:
-    """A lead as lists show it: stage and owner joined, tags as ids, identities only where asked for."""
+def lead_fields(prefix: str = "", *, with_identities: bool) -> list[ColumnElement[Any]]:
+    """A lead as lists show it, for a statement that joins `join_lead`: stage and owner as columns, tags as ids,
+    identities only where asked for. Upper modules' lists show leads too, under a prefix."""
     tags = (
         select(cast(lead_tag.c.tag_id, Text))
         .where(lead_tag.c.workspace_id == lead.c.workspace_id, lead_tag.c.lead_id == lead.c.id)
         .scalar_subquery()
     )
+    columns: dict[str, ColumnElement[Any]] = {
+        "id": cast(lead.c.id, Text),
+        "key": lead.c.id,
+        **{name: lead.c[name] for name in PLAIN},
+        "stage_id": cast(lead.c.stage_id, Text),
+        "stage_name": stage.c.name,
+        "stage_kind": stage.c.kind,
+        "stage_position": stage.c.position,
+        "owner_id": cast(app_user.c.id, Text),
+        "owner_name": app_user.c.name,
+        "owner_email": app_user.c.email,
+        "owner_locale": app_user.c.locale,
+        "tag_ids": func.array(tags),
+    }
+    if with_identities:
+        columns["identities"] = _identities()
+    return [column.label(f"{prefix}{name}") for name, column in columns.items()]
+
+
+def join_lead(source: FromClause) -> FromClause:
+    """Stage and owner beside the leads that stand in `source`."""
+    return source.join(
+        stage, (stage.c.workspace_id == lead.c.workspace_id) & (stage.c.id == lead.c.stage_id)
+    ).outerjoin(app_user, app_user.c.id == lead.c.owner_id)
+
+
+def _lead_columns(*, with_identities: bool) -> Select[Any]:
     return (
-        select(
-            cast(lead.c.id, Text).label("id"),
-            lead.c.id.label("key"),
-            *(lead.c[name] for name in ("name", "email", "phone", "company", "title", "avatar_url", "rank")),
-            *(lead.c[name] for name in ("source", "engagement", "score", "metadata", "version")),
-            *(lead.c[name] for name in ("created_at", "updated_at", "deleted_at")),
-            cast(lead.c.stage_id, Text).label("stage_id"),
-            stage.c.name.label("stage_name"),
-            stage.c.kind.label("stage_kind"),
-            stage.c.position.label("stage_position"),
-            cast(app_user.c.id, Text).label("owner_id"),
-            app_user.c.name.label("owner_name"),
-            app_user.c.email.label("owner_email"),
-            app_user.c.locale.label("owner_locale"),
-            func.array(tags).label("tag_ids"),
-            *([_identities().label("identities")] if with_identities else []),
-        )
-        .select_from(lead)
-        .join(stage, (stage.c.workspace_id == lead.c.workspace_id) & (stage.c.id == lead.c.stage_id))
-        .outerjoin(app_user, app_user.c.id == lead.c.owner_id)
+        select(*lead_fields(with_identities=with_identities))
+        .select_from(join_lead(lead))
         .where(lead.c.workspace_id == bindparam("workspace_id"))
     )
 

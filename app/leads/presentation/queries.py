@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Annotated, TypeVar
 from uuid import UUID
 
-import asyncpg
 import strawberry
 
 from app.common.domain import Role
@@ -25,7 +24,6 @@ from app.common.graphql import (
     selects,
 )
 from app.common.paging import Keyset
-from app.common.work import Reads
 from app.leads.domain.stage import StageKind
 from app.leads.presentation.types import (
     Lead,
@@ -36,8 +34,7 @@ from app.leads.presentation.types import (
     Stage,
 )
 from app.leads.wiring import LeadConditions, count_leads, leads_by_id, list_leads, list_stages
-from app.tags.presentation.types import Tag
-from app.tags.wiring import list_tags
+from app.tags.presentation.types import tag_map
 
 LIST = "leads"
 Item = TypeVar("Item")
@@ -106,13 +103,6 @@ async def load_leads(context: Context, ids: Sequence[UUID]) -> list[Lead | None]
         rows = await leads_by_id(reads, workspace_id, ids)
         tags = await tag_map(reads, workspace_id, list(rows.values()))
     return [Lead.of(rows[id], tags) if id in rows else None for id in ids]
-
-
-async def tag_map(reads: Reads, workspace_id: UUID, rows: Sequence[asyncpg.Record]) -> dict[str, Tag]:
-    """The workspace's tags by id, in the order of their names; not read when no row has one."""
-    if not any(row["tag_ids"] for row in rows):
-        return {}
-    return {row["id"]: Tag.of(row) for row in await list_tags(reads, workspace_id)}
 
 
 def _conditions(filter: LeadFilter | None) -> LeadConditions:

@@ -10,6 +10,7 @@ import asyncpg
 import strawberry
 
 from app.accounts.presentation.types import User
+from app.common.database import Joined
 from app.common.domain import Invalid
 from app.common.graphql import NO_ID, Info, PageInfo, Payload, enum_type, nested, parse_id
 from app.common.scalars import JSON
@@ -113,7 +114,7 @@ class Lead:
         return found
 
     @classmethod
-    def of(cls, row: asyncpg.Record, tags: Mapping[str, Tag]) -> "Lead":
+    def of(cls, row: asyncpg.Record | Joined, tags: Mapping[str, Tag]) -> "Lead":
         owner = (
             User(
                 id=row["owner_id"],

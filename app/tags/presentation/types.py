@@ -1,9 +1,15 @@
 """GraphQL types and inputs of tags."""
 
+from collections.abc import Sequence
+from uuid import UUID
+
 import asyncpg
 import strawberry
 
+from app.common.database import Joined
 from app.common.graphql import Payload
+from app.common.work import Reads
+from app.tags.wiring import list_tags
 
 
 @strawberry.type(description="A colored label of the workspace.")
@@ -42,3 +48,12 @@ class DeleteTagInput:
 @strawberry.type(description="The tag as it is now.")
 class TagPayload(Payload):
     tag: Tag | None = strawberry.field(description="Null when it was refused.", default=None)
+
+
+async def tag_map(
+    reads: Reads, workspace_id: UUID, rows: Sequence[asyncpg.Record | Joined]
+) -> dict[str, Tag]:
+    """The workspace's tags by id, in the order of their names; not read when no row has one (`tag_ids`)."""
+    if not any(row["tag_ids"] for row in rows):
+        return {}
+    return {row["id"]: Tag.of(row) for row in await list_tags(reads, workspace_id)}

@@ -1,0 +1,174 @@
+"""GraphQL types and inputs of the inbox. On a list item every field is plain data from its row."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+import strawberry
+
+from app.accounts.presentation.types import User
+from app.common.database import Joined
+from app.common.domain import ActorKind, Channel, Direction
+from app.common.graphql import Info, PageInfo, Payload, enum_type, nested
+from app.conversations.domain.conversation import ConversationStatus
+from app.conversations.domain.message import MessageStatus
+from app.leads.presentation.types import Lead
+from app.tags.presentation.types import Tag
+
+enum_type(
+    ConversationStatus,
+    "Where a conversation stands.",
+    OPEN="Somebody is to look after it.",
+    SNOOZED="Put away until `snoozedUntil`, or until the lead writes.",
+    CLOSED="Done with, until the lead writes.",
+)
+enum_type(
+    MessageStatus,
+    "Where a message stands.",
+    SCHEDULED="Waits for its `notBefore`.",
+    QUEUED="Waits for its turn to leave.",
+    SENDING="Being handed to the provider.",
+    SENT="The provider has taken it.",
+    DELIVERED="It reached the lead.",
+    READ="The lead has read it.",
+    RECEIVED="It came from the lead.",
+    FAILED="It did not go out; `error` says why.",
+    BOUNCED="It came back; `error` says why.",
+    UNKNOWN="It may have gone out or not: nobody can say. Look, and send it again or not.",
+    CANCELED="It was not sent; `error` says why.",
+)
+
+
+def user_of(row: asyncpg.Record | Joined) -> User | None:
+    return (
+        User(id=row["id"], name=row["name"], email=row["email"], locale=row["locale"]) if row["id"] else None
+    )
+
+
+@strawberry.type(description="One message of a conversation, to the lead or from it.")
+class Message:
+    id: strawberry.ID = strawberry.field(description="Its id.")
+    direction: Direction = strawberry.field(description="Which way it went.")
+    author_kind: ActorKind = strawberry.field(description="Who wrote it.")
+    author: User | None = strawberry.field(description="The member who wrote it.")
+    subject: str | None = strawberry.field(description="Its subject, where it has one of its own.")
+    body: str = strawberry.field(description="What was newly written, as plain text.")
+    quoted_text: str | None = strawberry.field(description="What it quoted of earlier messages.")
+    html_body: str | None = strawberry.field(
+        description="The HTML it came with, sanitised: show it in a sandboxed frame."
+    )
+    status: MessageStatus = strawberry.field(description="Where it stands.")
+    error: str | None = strawberry.field(description="Why it was not sent, or came back.")
+    not_before: datetime | None = strawberry.field(description="Not sent sooner than this.")
+    created_at: datetime = strawberry.field(description="When it was written, or came in.")
+    sent_at: datetime | None = strawberry.field(
+        description="When the provider took it, or as the sender dated it."
+    )
+    conversation_id: strawberry.Private[UUID]
+    position: strawberry.Private[int]
+
+    @nested(description="The conversation it belongs to.")
+    async def conversation(self, info: Info) -> "Conversation":
+        found: Conversation = await info.context.loader("conversations").load(self.conversation_id)
+        return found
+
+    @classmethod
+    def of(cls, row: asyncpg.Record | Joined) -> "Message":
+        return cls(
+            id=row["id"],
+            direction=Direction(row["direction"]),
+            author_kind=ActorKind(row["author_kind"]),
+            author=user_of(Joined(row, "author_")),
+            subject=row["subject"],
+            body=row["body"],
+            quoted_text=row["quoted_text"],
+            html_body=row["html_body"],
+            status=MessageStatus(row["status"]),
+            error=row["error"],
+            not_before=row["not_before"],
+            created_at=row["created_at"],
+            sent_at=row["sent_at"],
+            conversation_id=row["conversation_id"],
+            position=row["position"],
+        )
+
+
+@strawberry.type(description="A message in a conversation's list.")
+class MessageEdge:
+    cursor: str = strawberry.field(description="Its position: give it as `before`.")
+    node: Message = strawberry.field(description="The message.")
+
+
+@strawberry.type(description="A page of a conversation's messages, oldest first.")
+class MessageConnection:
+    edges: list[MessageEdge] = strawberry.field(description="The page's messages, oldest first.")
+    page_info: PageInfo = strawberry.field(description="Where the page stands.")
+    feed_cursor: str = strawberry.field(
+        description="The feed's position of this snapshot: subscribe after it and miss nothing."
+    )
+
+
+@strawberry.type(description="What goes on with one lead over one account.")
+class Conversation:
+    id: strawberry.ID = strawberry.field(description="Its id.")
+    lead: Lead = strawberry.field(description="With whom; a deleted lead has its `deletedAt`.")
+    channel: Channel = strawberry.field(description="Over which channel.")
+    status: ConversationStatus = strawberry.field(description="Where it stands.")
+    assignee: User | None = strawberry.field(description="The member who looks after it.")
+    snoozed_until: datetime | None = strawberry.field(description="When it comes back, while SNOOZED.")
+    unread_count: int = strawberry.field(
+        description="How many of the lead's messages the viewer has not read."
+    )
+    last_message: Message | None = strawberry.field(description="The newest message; null: none yet.")
+    last_message_at: datetime | None = strawberry.field(
+        description="When the newest message was written or came."
+    )
+    draft: str | None = strawberry.field(description="What the viewer has begun to write here; theirs alone.")
+
+    @classmethod
+    def of(cls, row: asyncpg.Record, tags: Mapping[str, Tag]) -> "Conversation":
+        return cls(
+            id=row["id"],
+            lead=Lead.of(Joined(row, "lead_"), tags),
+            channel=Channel(row["channel"]),
+            status=ConversationStatus(row["status"]),
+            assignee=user_of(Joined(row, "assignee_")),
+            snoozed_until=row["snoozed_until"],
+            unread_count=row["unread_count"],
+            last_message=Message.of(Joined(row, "message_")) if row["message_id"] else None,
+            last_message_at=row["last_message_at"],
+            draft=row["draft"],
+        )
+
+
+@strawberry.type(description="A conversation in a list.")
+class ConversationEdge:
+    cursor: str = strawberry.field(description="Its position: give it as `after`.")
+    node: Conversation = strawberry.field(description="The conversation.")
+
+
+@strawberry.type(description="A page of conversations.")
+class ConversationConnection:
+    edges: list[ConversationEdge] = strawberry.field(description="The page's conversations.")
+    page_info: PageInfo = strawberry.field(description="Where the page stands.")
+    feed_cursor: str = strawberry.field(
+        description="The feed's position of this snapshot: subscribe to `feed(after:)` with it and miss nothing."
+    )
+
+
+@strawberry.type(description="The conversation as it is now.")
+class ConversationPayload(Payload):
+    conversation: Conversation | None = strawberry.field(
+        description="Null when it was refused.", default=None
+    )
+
+
+@strawberry.type(description="The message as it is now.")
+class MessagePayload(Payload):
+    message: Message | None = strawberry.field(description="Null when it was refused.", default=None)
+
+
+@strawberry.input(description="Which conversation.")
+class ConversationIdInput:
+    id: strawberry.ID = strawberry.field(description="The conversation.")
