@@ -56,8 +56,8 @@ INDEXES_WITHOUT_WORKSPACE = {
     "ix_session_expires_at": "the system door clears what is over",
     "ix_session_user_id_workspace_id": "the system door finds the workspace used last",
 }
-DEFINER_FUNCTIONS: frozenset[str] = frozenset()
-"""SECURITY DEFINER functions of ours; each must pin its search_path."""
+DEFINER_FUNCTIONS = frozenset({"search_conversations"})
+"""SECURITY DEFINER functions of ours; each must pin its search_path, and take the tenant from the policies' setting."""
 
 TABLES = """
 SELECT c.relname AS name, c.relrowsecurity AS enabled, c.relforcerowsecurity AS forced,

@@ -9,6 +9,8 @@ from sqlalchemy import text
 
 from app.common.work import Doors
 from app.conversations.domain.events import MessageCreated
+from app.conversations.domain.search import search_text
+from app.conversations.infrastructure.search import LEXEMES
 from tests.factories.accounts import Person
 
 CREATE_LEAD = """mutation ($input: CreateLeadInput!) {
@@ -23,7 +25,7 @@ CONVERSATION = text(
     "VALUES (:workspace_id, :lead_id, :account_id, 'EMAIL', :address, :subject) RETURNING id"
 )
 MESSAGE = text(
-    """
+    f"""
     WITH bumped AS (
         UPDATE conversation SET message_count = message_count + 1,
             inbound_count = inbound_count + :inbound,
@@ -34,9 +36,9 @@ MESSAGE = text(
         RETURNING id, account_id, lead_id, message_count, inbound_count
     )
     INSERT INTO message (workspace_id, id, conversation_id, position, account_id, direction, author_kind, author_id,
-        subject, body, status, inbound_count, sent_at)
+        subject, body, status, inbound_count, sent_at, lexemes)
     SELECT :workspace_id, :id, id, message_count, account_id, :direction, :author_kind, :author_id, :subject, :body,
-        :status, inbound_count, now()
+        :status, inbound_count, now(), {LEXEMES}
     FROM bumped
     RETURNING position, (SELECT lead_id FROM bumped) AS lead_id
     """
@@ -133,6 +135,7 @@ async def _add(
         "author_id": None if is_inbound else person.user_id,
         "subject": subject,
         "body": body,
+        "search_text": search_text(body=body, subject=subject),
         "status": "RECEIVED" if is_inbound else "SENT",
     }
     async with doors.open_work(person.workspace_id) as work:
