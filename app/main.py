@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, Self
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -21,8 +21,9 @@ from app.common import telemetry
 from app.common.feed.hub import Hub
 from app.common.health import health_routes
 from app.common.http import RequestLog
-from app.common.jobs import create_bells
+from app.common.jobs import LocalBells, RedisBells, create_bells
 from app.common.roles import check_roles
+from app.common.sharing import Shares
 from app.common.work import Doors
 from app.graphql.graphiql import graphiql_routes
 from app.graphql.view import GraphQLView
@@ -34,11 +35,36 @@ WARMED_UP = ("app.common.ratelimit", "saq.queue.redis")
 
 @dataclass
 class Process:
-    """What lives as long as the process: made at start-up, before the first request."""
+    """What lives as long as the process: made before the first request."""
 
+    bells: RedisBells | LocalBells
     doors: Doors
     hub: Hub
     services: dict[str, Any]
+    """Of the modules, by name; each starts and stops with the process."""
+    shares: Shares
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        bells = create_bells(settings)
+        doors = Doors(settings, bells)
+        services = {"accounts": accounts_services(settings, doors)}
+        return cls(bells, doors, Hub(doors, settings), services, Shares(is_on=settings.share_execution))
+
+    async def start(self) -> None:
+        await check_roles(self.doors)
+        await self.bells.start()
+        self.bells.listen(self.hub)
+        await self.hub.start()
+        for service in self.services.values():
+            await service.start()
+
+    async def stop(self) -> None:
+        for service in reversed(self.services.values()):
+            await service.stop()
+        await self.hub.stop()
+        await self.bells.stop()
+        await self.doors.close()
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
@@ -46,27 +72,17 @@ def create_app(settings: Settings | None = None) -> Starlette:
     refuse_missing_database(settings)
     refuse_weak_secrets(settings)
     telemetry.configure_logging(settings)
-    bells = create_bells(settings)
-    doors = Doors(settings, bells)
-    accounts = accounts_services(settings, doors)
-    process = Process(doors, Hub(doors, settings), {"accounts": accounts})
+    process = Process.of(settings)
     view = GraphQLView(settings, process)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         _settle_garbage_collector()
-        await check_roles(doors)
-        await bells.start()
-        bells.listen(process.hub)
-        await process.hub.start()
-        await accounts.start()
+        await process.start()
         warming = asyncio.create_task(asyncio.to_thread(_warm_up))
         yield
         await warming
-        await accounts.stop()
-        await process.hub.stop()
-        await bells.stop()
-        await doors.close()
+        await process.stop()
 
     return Starlette(
         routes=[
@@ -74,9 +90,9 @@ def create_app(settings: Settings | None = None) -> Starlette:
             Route("/graphql", view),
             WebSocketRoute("/graphql", view),
             *graphiql_routes(settings),
-            *auth_routes(settings, lambda: accounts),
-            *webhook_routes(settings, doors),
-            *health_routes(doors, {DUE: import_jobs}),
+            *auth_routes(settings, lambda: process.services["accounts"]),
+            *webhook_routes(settings, process.doors),
+            *health_routes(process.doors, {DUE: import_jobs}),
         ],
         middleware=[Middleware(RequestLog), *_cors(settings)],
         lifespan=lifespan,

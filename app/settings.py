@@ -154,6 +154,10 @@ class Settings(BaseSettings):
     feed_ring_size: int = Field(
         default=1000, ge=1, description="Feed events a process keeps per live workspace"
     )
+    share_execution: bool = Field(
+        default=True,
+        description="Execute a subscription's item once for all who get the same; off, once for each",
+    )
     feed_resume_days: float = Field(default=7, gt=0, description="How far back a subscriber may resume, days")
 
     @field_validator("previous_jwt_secrets", "allowed_origins", "credential_keys", mode="before")

@@ -31,6 +31,7 @@ from app.common.domain import (
 )
 from app.common.feed.hub import Hub
 from app.common.paging import Page
+from app.common.sharing import SharedItem, Shares
 from app.common.work import Doors
 from app.settings import Settings
 
@@ -72,6 +73,8 @@ class Context:
     """The process's long-lived services by module name (accounts: its token and password services)."""
     batches: Mapping[str, BatchFunction]
     """What a lower module's type asks of an upper module (`app/graphql/schema.py` fills it)."""
+    shares: Shares
+    """What this process keeps of recent events, for all their subscribers."""
     actor: Actor | None = None
     ip: str = ""
     user_agent: str = ""
@@ -173,7 +176,8 @@ def subscription(*, requires: Role, description: str, extension: bool = False) -
             stream = resolver(self, info, **arguments)
             try:
                 async for item in stream:
-                    yield item
+                    is_own = isinstance(item, SharedItem) and not info.context.shares.is_on
+                    yield await item.load((info.context.signed_in.user_id,)) if is_own else item
             finally:
                 await stream.aclose()
 

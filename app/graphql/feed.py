@@ -4,10 +4,10 @@ The hub knows no module; here each kind of event gets its entity by that module'
 process share the load through the event itself.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import functools
+from collections.abc import AsyncGenerator
 from enum import StrEnum
-from typing import Annotated, TypeVar, cast
+from typing import Annotated, cast
 
 import strawberry
 
@@ -15,7 +15,7 @@ from app.common.domain import Role
 from app.common.feed.cursor import BadCursor, CursorExpired, decode_cursor, encode_cursor
 from app.common.feed.hub import FeedEvent
 from app.common.graphql import ClientError, Info, bad_user_input, enum_type, query, selects, subscription
-from app.common.work import Unavailable
+from app.common.sharing import Scope, SharedItem
 from app.conversations.presentation.queries import load_conversations, load_messages
 from app.conversations.presentation.types import Conversation, Message
 from app.imports.presentation.queries import load_imports
@@ -25,11 +25,9 @@ from app.leads.presentation.types import Lead
 
 HEARTBEAT_S = 30
 HEARTBEAT_EVENTS = 100
-RETRY_S = 0.5
 MAX_IDS = 100
 _NAMES = {"message.created": "MESSAGE_ADDED"}
 """Kinds that clients know by another word."""
-Entity = TypeVar("Entity")
 
 
 class FeedKind(StrEnum):
@@ -45,9 +43,10 @@ class FeedKind(StrEnum):
     HEARTBEAT = "HEARTBEAT"
 
     @classmethod
-    def of(cls, event: FeedEvent) -> "FeedKind | None":
+    @functools.cache
+    def of(cls, event_name: str) -> "FeedKind | None":
         """None for an event of a newer release, which this process passes over."""
-        name = _NAMES.get(event.name) or event.name.replace(".", "_").upper()
+        name = _NAMES.get(event_name) or event_name.replace(".", "_").upper()
         return cls(name) if name in cls.__members__ else None
 
 
@@ -125,10 +124,10 @@ class FeedSubscription:
             async for event in info.context.hub.subscribe(workspace_id, after=position, idle_s=HEARTBEAT_S):
                 if event is not None:
                     position = event.seq
-                    kind = FeedKind.of(event)
+                    kind = FeedKind.of(event.name)
                     if kind is not None and (kinds is None or kind in kinds):
                         passed_over = 0
-                        yield await _item(info, event, kind)
+                        yield _shared(info, event, kind)
                         continue
                     passed_over += 1
                 if event is None or passed_over == HEARTBEAT_EVENTS:
@@ -162,7 +161,12 @@ def _heartbeat(info: Info, seq: int) -> FeedItem:
     return FeedItem(cursor=cursor, kind=FeedKind.HEARTBEAT, ids=[])
 
 
-async def _item(info: Info, event: FeedEvent, kind: FeedKind) -> FeedItem:
+def _shared(info: Info, event: FeedEvent, kind: FeedKind) -> FeedItem:
+    """Made where it is executed: once for all whose frame is the same."""
+    return cast("FeedItem", SharedItem(event, lambda scope: _item(info, event, kind, scope)))
+
+
+async def _item(info: Info, event: FeedEvent, kind: FeedKind, scope: Scope) -> FeedItem:
     ids = event.entity_ids
     item = FeedItem(
         cursor=encode_cursor(info.context.signed_in.workspace_id, event.seq),
@@ -170,37 +174,20 @@ async def _item(info: Info, event: FeedEvent, kind: FeedKind) -> FeedItem:
         ids=[strawberry.ID(str(id)) for id in ids] if len(ids) <= MAX_IDS else [],
     )
     if len(ids) == 1:
-        await _add_entity(info, event, item)
+        await _add_entity(info, event, item, scope)
     return item
 
 
-async def _add_entity(info: Info, event: FeedEvent, item: FeedItem) -> None:
+async def _add_entity(info: Info, event: FeedEvent, item: FeedItem, scope: Scope) -> None:
     """What the item is about, where it is one and asked for."""
     ids, context, thing = event.entity_ids, info.context, event.name.partition(".")[0]
+    once = context.shares.once
     if thing == "lead" and selects(info, "lead"):
-        item.lead = (await shared(event, "lead", lambda: load_leads(context, ids)))[0]
+        item.lead = (await once(event, ("lead", scope), lambda: load_leads(context, ids)))[0]
     elif thing == "import" and selects(info, "leadImport"):
-        item.lead_import = (await shared(event, "import", lambda: load_imports(context, ids)))[0]
+        item.lead_import = (await once(event, ("import", scope), lambda: load_imports(context, ids)))[0]
     elif thing == "message" and selects(info, "message"):
-        item.message = (await shared(event, "message", lambda: load_messages(context, ids)))[0]
+        item.message = (await once(event, ("message", scope), lambda: load_messages(context, ids)))[0]
     elif thing == "conversation" and selects(info, "conversation"):
-        # Unread and draft are the viewer's own: what one loaded is never another's.
-        key = f"conversation/{context.signed_in.user_id}"
-        item.conversation = (await shared(event, key, lambda: load_conversations(context, ids)))[0]
-
-
-async def shared(event: FeedEvent, key: str, load: Callable[[], Awaitable[Entity]]) -> Entity:
-    """Loads for an event once, whoever asks first; a subscriber that leaves does not take the others' load with it.
-
-    Waits the database out: an outage delays an item, it ends no subscription.
-    """
-    while True:
-        future = event.shared.get(key)
-        if future is None:
-            future = event.shared[key] = asyncio.ensure_future(cast("Awaitable[object]", load()))
-        try:
-            return cast("Entity", await asyncio.shield(future))
-        except Unavailable:
-            if event.shared.get(key) is future:
-                del event.shared[key]
-            await asyncio.sleep(RETRY_S)
+        key = ("conversation", scope)
+        item.conversation = (await once(event, key, lambda: load_conversations(context, ids)))[0]

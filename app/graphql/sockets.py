@@ -4,12 +4,15 @@ Leans on Strawberry's handler, whose methods are not a documented API: pinned, w
 """
 
 import asyncio
+import json
 import time
 from contextlib import suppress
+from functools import cached_property
 from typing import Any, cast
 
 from graphql import GraphQLError
 from starlette.websockets import WebSocketDisconnect
+from strawberry import Schema
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
@@ -22,6 +25,8 @@ from app.common import telemetry
 from app.common.domain import Actor
 from app.common.graphql import Context
 from app.graphql.errors import present_errors
+from app.graphql.limits import Checked
+from app.graphql.sharing import Frame, payload_of, run_shared
 
 FORBIDDEN = 4403
 
@@ -31,8 +36,11 @@ class TextSocket(ASGIWebSocketAdapter):
 
     async def send_json(self, message: Any) -> None:
         encoded = self.view.encode_json(message)
+        await self.send_text(encoded if isinstance(encoded, str) else encoded.decode())
+
+    async def send_text(self, text: str) -> None:
         try:
-            await self.ws.send_text(encoded if isinstance(encoded, str) else encoded.decode())
+            await self.ws.send_text(text)
         except WebSocketDisconnect as error:
             raise WebSocketDisconnected from error
 
@@ -43,10 +51,19 @@ class SocketOperation(Operation[Context, None]):
         await self.send_operation_message({"id": self.id, "type": "error", "payload": cast("Any", payload)})
 
     async def send_next(self, execution_result: ExecutionResult) -> None:
-        payload: dict[str, Any] = {"data": execution_result.data}
-        if execution_result.errors:
-            payload["errors"] = present_errors(execution_result.errors, is_request_error=False)
-        await self.send_operation_message({"id": self.id, "type": "next", "payload": cast("Any", payload)})
+        payload = cast("Any", payload_of(execution_result))
+        await self.send_operation_message({"id": self.id, "type": "next", "payload": payload})
+
+    async def send_frame(self, frame: Frame) -> None:
+        """What was encoded once for many: only the operation's id is this one's own."""
+        if not self.completed:
+            await cast("TextSocket", self.handler.websocket).send_text(
+                f'{{"id":{self._json_id},"type":"next","payload":{frame.payload}}}'
+            )
+
+    @cached_property
+    def _json_id(self) -> str:
+        return json.dumps(self.id)
 
 
 class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
@@ -96,7 +113,11 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
         kind = cast("Any", self.view).operation_type(operation.query, operation.operation_name)
         if kind == "subscription":
             telemetry.operations.labels(kind, "ok").inc()
-            await super().run_operation(operation)
+            checked = self._shareable(operation)
+            if checked is None:
+                await super().run_operation(operation)
+            else:
+                await self._run_shared(cast("SocketOperation", operation), checked)
             return
         started, failed = time.perf_counter(), False
         try:
@@ -106,6 +127,25 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
             failed = True
             await operation.send_initial_errors([GraphQLError("Timed out.", original_error=error)])
         telemetry.measure_operation(kind, time.perf_counter() - started, failed=failed)
+
+    def _shareable(self, operation: Operation[Context, None]) -> Checked | None:
+        """The document, where its items may be shared. One that is refused goes to Strawberry, which tells it."""
+        if not self.context.shares.is_on:
+            return None
+        checked = cast("Any", self.view).documents.check(operation.query)
+        if checked.errors or (checked.has_many_operations and operation.operation_name is None):
+            return None
+        return cast("Checked", checked)
+
+    async def _run_shared(self, operation: SocketOperation, checked: Checked) -> None:
+        try:
+            schema, encode = cast("Schema", self.schema), cast("Any", self.view).encode_text
+            await run_shared(operation, schema, checked, self.context, encode)
+            await operation.send_operation_message({"id": operation.id, "type": "complete"})
+        except Exception as error:
+            await self.handle_task_exception(error)
+            self.operations.pop(operation.id, None)
+            raise
 
     async def _refusal(self) -> GraphQLError | None:
         assert self.max_subscriptions_per_connection is not None

@@ -73,7 +73,7 @@ class GraphQLView(GraphQL[Context, None]):
             allowed_origins=settings.allowed_origins,
         )
         self._settings, self._process = settings, process
-        self._documents = documents_of(schema._schema)
+        self.documents = documents_of(schema._schema)
 
     @cached_property
     def limiter(self) -> "RateLimiter":
@@ -115,6 +115,7 @@ class GraphQLView(GraphQL[Context, None]):
             hub=self._process.hub,
             services=self._process.services,
             batches=BATCHES,
+            shares=self._process.shares,
             ip=request.client.host if request.client else "",
             user_agent=request.headers.get("user-agent", "")[:500],
             origin=request.headers.get("origin"),
@@ -172,7 +173,7 @@ class GraphQLView(GraphQL[Context, None]):
     def _check_large_body(self, query: str | None) -> None:
         """Only importLeads may send more than 1 MB, so that nothing else is parsed at that size."""
         with suppress(GraphQLError):
-            if query and self._documents.check(query).root_fields == LARGE_BODY_FIELDS:
+            if query and self.documents.check(query).root_fields == LARGE_BODY_FIELDS:
                 return
         raise Refused(413, "PAYLOAD_TOO_LARGE", "This request may take 1 MB; importLeads, alone, 5 MB.")
 
@@ -195,7 +196,7 @@ class GraphQLView(GraphQL[Context, None]):
     def operation_type(self, query: str | None, name: str | None) -> str:
         """Of the operation that is to run."""
         with suppress(GraphQLError):
-            operation = get_operation_ast(self._documents.check(query or "").document, name)
+            operation = get_operation_ast(self.documents.check(query or "").document, name)
             if operation is not None:
                 return operation.operation.value
         return "unknown"
@@ -244,6 +245,10 @@ class GraphQLView(GraphQL[Context, None]):
             return orjson.dumps(data)
         except TypeError:
             return orjson.dumps(_without_surrogates(data))
+
+    def encode_text(self, data: object) -> str:
+        encoded = self.encode_json(data)
+        return encoded if isinstance(encoded, str) else encoded.decode()
 
     # ── websocket ─────────────────────────────────────────────────────────────────────────────────────────────────
     async def on_ws_connect(self, context: Context) -> Any:

@@ -7,7 +7,7 @@ that is older than the ring reads pages from PostgreSQL. Calm latency is the doo
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -71,8 +71,8 @@ class FeedEvent:
     actor_id: UUID | None
     actor_kind: ActorKind
     at: datetime
-    shared: dict[object, "asyncio.Future[object]"] = field(default_factory=dict)
-    """What was loaded for this event, once per process: key to future."""
+    shared: dict[Hashable, "asyncio.Future[object]"] = field(default_factory=dict)
+    """What was made of this event lately, once per process (`common/sharing.py`)."""
 
 
 @dataclass(slots=True)
@@ -84,7 +84,8 @@ class _Channel:
     subscribers: int = 0
     is_look_pending: bool = False
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
-    news: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: dict["asyncio.Future[bool]", None] = field(default_factory=dict)
+    """Subscribers that have it all, in the order they came: True tells one of news, False that it has been idle."""
 
     def publish(self, events: list[FeedEvent]) -> None:
         for event in events:
@@ -92,8 +93,48 @@ class _Channel:
             self.ring.append(event)
             self.seq = event.seq
         if events:
-            self.news.set()
-            self.news = asyncio.Event()
+            waiting, self.waiting = self.waiting, {}
+            for subscriber in waiting:
+                if not subscriber.done():
+                    subscriber.set_result(True)
+
+
+class _Idle:
+    """A subscriber's wait for news. One timer each idle time, however many events come meanwhile."""
+
+    def __init__(self, idle_s: float | None) -> None:
+        self._idle_s = idle_s
+        self._waiter: asyncio.Future[bool] | None = None
+        self._since = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def wait(self, channel: _Channel) -> bool:
+        """False when the idle time passed without news."""
+        loop = asyncio.get_running_loop()
+        self._waiter, self._since = loop.create_future(), loop.time()
+        channel.waiting[self._waiter] = None
+        if self._timer is None and self._idle_s is not None:
+            self._timer = loop.call_later(self._idle_s, self._look)
+        try:
+            return await self._waiter
+        finally:
+            channel.waiting.pop(self._waiter, None)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        assert self._idle_s is not None
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return  # it is at work: the timer begins with its next wait
+        loop = asyncio.get_running_loop()
+        left = self._since + self._idle_s - loop.time()
+        if left > 0:
+            self._timer = loop.call_later(left, self._look)
+        else:
+            self._waiter.set_result(False)
 
 
 class Hub:
@@ -210,22 +251,22 @@ class Hub:
     async def _follow(
         self, workspace_id: UUID, channel: _Channel, seq: int, idle_s: float | None
     ) -> AsyncIterator[FeedEvent | None]:
-        while True:
-            news = channel.news  # taken before the look, so nothing falls between look and wait
-            if seq >= channel.seq:
-                try:
-                    async with asyncio.timeout(idle_s):
-                        await news.wait()
-                except TimeoutError:
-                    yield None
-            elif channel.ring and channel.ring[0].seq <= seq + 1:
-                event = channel.ring[seq + 1 - channel.ring[0].seq]
-                seq = event.seq
-                yield event
-            else:
-                async for event in self._replay(workspace_id, seq):
+        idle = _Idle(idle_s)
+        try:
+            while True:
+                if seq >= channel.seq:
+                    if not await idle.wait(channel):
+                        yield None
+                elif channel.ring and channel.ring[0].seq <= seq + 1:
+                    event = channel.ring[seq + 1 - channel.ring[0].seq]
                     seq = event.seq
                     yield event
+                else:
+                    async for event in self._replay(workspace_id, seq):
+                        seq = event.seq
+                        yield event
+        finally:
+            idle.stop()
 
     async def _replay(self, workspace_id: UUID, after: int) -> AsyncIterator[FeedEvent]:
         """One page older than the ring. Waits the database out: a subscriber that has it all never misses one."""

@@ -11,6 +11,7 @@ from app.accounts.presentation.types import User
 from app.common.database import Joined
 from app.common.domain import ActorKind, Channel, Direction
 from app.common.graphql import Info, PageInfo, Payload, enum_type, nested
+from app.common.sharing import VIEWERS_OWN
 from app.conversations.domain.conversation import ConversationStatus
 from app.conversations.domain.message import MessageStatus
 from app.leads.presentation.types import Lead
@@ -118,13 +119,15 @@ class Conversation:
     assignee: User | None = strawberry.field(description="The member who looks after it.")
     snoozed_until: datetime | None = strawberry.field(description="When it comes back, while SNOOZED.")
     unread_count: int = strawberry.field(
-        description="How many of the lead's messages the viewer has not read."
+        description="How many of the lead's messages the viewer has not read.", metadata=VIEWERS_OWN
     )
     last_message: Message | None = strawberry.field(description="The newest message; null: none yet.")
     last_message_at: datetime | None = strawberry.field(
         description="When the newest message was written or came."
     )
-    draft: str | None = strawberry.field(description="What the viewer has begun to write here; theirs alone.")
+    draft: str | None = strawberry.field(
+        description="What the viewer has begun to write here; theirs alone.", metadata=VIEWERS_OWN
+    )
 
     @classmethod
     def of(cls, row: asyncpg.Record, tags: Mapping[str, Tag]) -> "Conversation":

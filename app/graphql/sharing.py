@@ -1,0 +1,205 @@
+"""Execute once, send to all: a subscription's item is executed and encoded once a process for all who would get the
+same text (docs/decisions/0009).
+
+Two subscribers share when document, operation, viewer scope and the variables below the root field are equal; the root
+field's own arguments (`after`, `kinds`) only choose the events. The scope is workspace and role, or the user where the
+document selects a field that reads the viewer. Leans on graphql-core's pipeline of `Executor.build`,
+`create_source_event_stream` and `execute_subscription_event`: pinned, with a contract test, and switched off by
+SALESPAD_SHARE_EXECUTION=false, which leaves the whole operation to Strawberry.
+"""
+
+import inspect
+import json
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol, cast
+
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    FieldNode,
+    GraphQLError,
+    GraphQLSchema,
+    TypeInfo,
+    TypeInfoVisitor,
+    VariableDefinitionNode,
+    VariableNode,
+    Visitor,
+    VisitorAction,
+    visit,
+)
+from graphql.execution import Executor, create_source_event_stream, execute_subscription_event
+from strawberry import Schema
+from strawberry.schema.schema_converter import GraphQLCoreConverter
+
+from app.common.domain import Actor
+from app.common.graphql import Context
+from app.common.sharing import Scope, SharedItem, reads_viewer
+from app.common.work import Unavailable
+from app.graphql.errors import present_errors
+from app.graphql.limits import Checked
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The encoded payload of a `next` message, the same for everybody who shares it."""
+
+    payload: str
+    is_last: bool = False
+
+
+class Sending(Protocol):
+    """One operation on a socket, as the pipeline sees it."""
+
+    query: str
+    operation_name: str | None
+    variables: dict[str, Any] | None
+
+    async def send_initial_errors(self, errors: list[GraphQLError]) -> None: ...
+    async def send_next(self, execution_result: Any) -> None: ...
+    async def send_frame(self, frame: Frame) -> None: ...
+
+
+# ── who shares with whom ──────────────────────────────────────────────────────────────────────────────────────────────
+class _Reading(Visitor):
+    """What a valid document's items depend on besides the event."""
+
+    def __init__(self, schema: GraphQLSchema, types: TypeInfo) -> None:
+        super().__init__()
+        self._root, self._types = schema.subscription_type, types
+        self.reads_viewer = False
+        self.variables: set[str] = set()
+
+    def enter_field(self, node: FieldNode, *_: Any) -> None:
+        field = self._types.get_field_def()
+        definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF) if field else None
+        if definition is not None and reads_viewer(definition.metadata):
+            self.reads_viewer = True
+
+    def enter_variable_definition(self, node: VariableDefinitionNode, *_: Any) -> VisitorAction:
+        return self.SKIP
+
+    def enter_variable(self, node: VariableNode, *_: Any) -> None:
+        chooses_events = (
+            self._types.get_parent_type() is self._root
+            and self._types.get_argument() is not None
+            and self._types.get_directive() is None
+        )
+        if not chooses_events:
+            self.variables.add(node.name.value)
+
+
+@lru_cache(maxsize=512)
+def read_document(schema: GraphQLSchema, document: DocumentNode) -> tuple[bool, frozenset[str]]:
+    """Whether it reads the viewer, and the variables its items depend on."""
+    types = TypeInfo(schema)
+    reading = _Reading(schema, types)
+    visit(document, TypeInfoVisitor(types, reading))
+    return reading.reads_viewer, frozenset(reading.variables)
+
+
+def share_key(schema: GraphQLSchema, checked: Checked, operation: Sending, actor: Actor) -> tuple[str, Scope]:
+    """What two operations must have in common to share a frame; and the scope, which their loads must."""
+    is_viewers_own, names = read_document(schema, checked.document)
+    scope: Scope = (*actor.scope, actor.user_id, actor.client) if is_viewers_own else actor.scope
+    variables = {name: text for name, text in (operation.variables or {}).items() if name in names}
+    key = [operation.query, operation.operation_name, variables, [str(part) for part in scope]]
+    return sys.intern(json.dumps(key, sort_keys=True)), scope
+
+
+# ── the pipeline ──────────────────────────────────────────────────────────────────────────────────────────────────────
+async def run_shared(
+    operation: Sending,
+    schema: Schema,
+    checked: Checked,
+    context: Context,
+    encode: Callable[[object], str],
+) -> None:
+    """Runs a checked subscription until it ends; the caller completes it."""
+    executor = schema.execution_context_class.build(
+        schema._schema, checked.document, None, context, operation.variables, operation.operation_name
+    )
+    if isinstance(executor, list):
+        await operation.send_initial_errors(executor)
+        return
+    stream = create_source_event_stream(executor)
+    if inspect.isawaitable(stream):
+        stream = await stream
+    if isinstance(stream, ExecutionResult):
+        await operation.send_initial_errors(stream.errors or [])
+        return
+    key, scope = share_key(schema._schema, checked, operation, context.signed_in)
+
+    def frame_of(item: SharedItem) -> Awaitable[Frame]:
+        return context.shares.once(
+            item.event, key, lambda: _make_frame(executor, item, scope, encode), size=_size
+        )
+
+    items = cast("AsyncGenerator[object, None]", stream)
+    async with aclosing(items):
+        await _send_items(operation, items, executor, frame_of)
+
+
+async def _send_items(
+    operation: Sending,
+    items: AsyncIterator[object],
+    executor: Executor[Any],
+    frame_of: Callable[[SharedItem], Awaitable[Frame]],
+) -> None:
+    while True:
+        try:
+            item = await anext(items)
+        except StopAsyncIteration:
+            return
+        except Exception as error:  # noqa: BLE001 - whatever ends the stream is told, masked where it is ours
+            await operation.send_next(ExecutionResult(None, [_as_graphql_error(error)]))
+            return
+        if isinstance(item, SharedItem):
+            frame = await frame_of(item)
+            await operation.send_frame(frame)
+            if frame.is_last:
+                return
+        else:
+            await operation.send_next(await _execute(executor, item))
+
+
+async def _make_frame(
+    executor: Executor[Any], item: SharedItem, scope: Scope, encode: Callable[[object], str]
+) -> Frame:
+    """Raises Unavailable where the database was away: then it is done again. What else goes wrong is in the frame, so
+    that it is logged once however many get it."""
+    try:
+        result = await _execute(executor, await item.load(scope))
+    except Unavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 - told, masked where it is ours
+        errors = present_errors([_as_graphql_error(error)], is_request_error=False)
+        return Frame(encode({"data": None, "errors": errors}), is_last=True)
+    for failed in result.errors or ():
+        if isinstance(failed.original_error, Unavailable):
+            raise failed.original_error
+    return Frame(encode(payload_of(result)))
+
+
+async def _execute(executor: Executor[Any], item: object) -> ExecutionResult:
+    result = execute_subscription_event(executor.build_per_event_executor(item))
+    return await result if inspect.isawaitable(result) else result
+
+
+def payload_of(result: Any) -> dict[str, Any]:
+    """Of a `next` message; errors in the door's form."""
+    payload: dict[str, Any] = {"data": result.data}
+    if result.errors:
+        payload["errors"] = present_errors(result.errors, is_request_error=False)
+    return payload
+
+
+def _as_graphql_error(error: Exception) -> GraphQLError:
+    return error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
+
+
+def _size(frame: Frame) -> int:
+    return len(frame.payload) + 200
