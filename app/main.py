@@ -25,6 +25,7 @@ from app.common.jobs import LocalBells, RedisBells, create_bells
 from app.common.roles import check_roles
 from app.common.sharing import Shares
 from app.common.work import Doors
+from app.files.presentation.uploads import file_routes
 from app.graphql.graphiql import graphiql_routes
 from app.graphql.view import GraphQLView
 from app.imports.wiring import DUE, import_jobs
@@ -92,6 +93,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             *graphiql_routes(settings),
             *auth_routes(settings, lambda: process.services["accounts"]),
             *webhook_routes(settings, process.doors),
+            *file_routes(settings, process.doors, process.services["accounts"], lambda: view.limiter),
             *health_routes(process.doors, {DUE: import_jobs}),
         ],
         middleware=[Middleware(RequestLog), *_cors(settings)],
@@ -121,7 +123,7 @@ def _cors(settings: Settings) -> list[Middleware]:
             CORSMiddleware,
             allow_origins=list(settings.allowed_origins),
             allow_methods=["GET", "POST"],
-            allow_headers=["authorization", "content-type"],
+            allow_headers=["authorization", "content-disposition", "content-type"],
             max_age=600,
         )
     ]

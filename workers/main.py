@@ -26,6 +26,7 @@ from app.common.jobs import DRAIN, QUEUE, create_bells
 from app.common.leases import BACKOFF_S, Claim, DueTable, LostLease
 from app.common.roles import check_roles
 from app.common.work import Doors, Unavailable
+from app.files.wiring import drop_old_parts, drop_unused_files
 from app.imports.wiring import DUE as IMPORT
 from app.imports.wiring import fail_import, import_jobs, run_import
 from app.settings import Settings, read_settings, refuse_missing_database
@@ -150,6 +151,8 @@ class Drainer:
             await raise_floors(system, resume_days=self._settings.feed_resume_days)
         await self._drop_all(drop_old_events)
         await self._drop_all(drop_old_keys)
+        await self._drop_all(partial(drop_unused_files, settings=self._settings))
+        await drop_old_parts(self._settings)
 
     async def _drop_all(self, drop: Callable[..., Awaitable[int]]) -> None:
         dropped = CHORE_ROWS

@@ -1,6 +1,7 @@
 """What every HTTP answer shares: a request id, a log line, safe headers, RFC 9457 problems."""
 
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import structlog
@@ -15,11 +16,11 @@ SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-or
 QUIET_PATHS = frozenset({"/health/live", "/health/ready", "/metrics"})
 
 
-def problem(status: int, code: str, detail: str) -> Response:
+def problem(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     """An error outside /graphql, as application/problem+json."""
     title = HTTPStatus(status).phrase
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
-    return JSONResponse(body, status_code=status, media_type="application/problem+json")
+    return JSONResponse(body, status_code=status, headers=headers, media_type="application/problem+json")
 
 
 class RequestLog:
