@@ -9,6 +9,7 @@ from app.common.work import Work
 from app.leads.application.contacts import ContactUseCases
 from app.leads.application.leads import LeadUseCases
 from app.leads.application.stages import StageUseCases
+from app.leads.application.timeline import TimelineUseCases
 from app.leads.domain.contact import SuppressionReason
 from app.leads.infrastructure.bulk import LostTheRace, upsert_leads
 from app.leads.infrastructure.contacts import ContactRepository, is_suppressed
@@ -22,6 +23,7 @@ from app.leads.infrastructure.reads import (
     list_stages,
 )
 from app.leads.infrastructure.repository import LeadRepository, StageRepository
+from app.leads.infrastructure.timeline import TimelineRepository
 
 
 def lead_use_cases(work: Work, workspace_id: UUID) -> LeadUseCases:
@@ -30,6 +32,11 @@ def lead_use_cases(work: Work, workspace_id: UUID) -> LeadUseCases:
 
 def stage_use_cases(work: Work) -> StageUseCases:
     return StageUseCases(StageRepository(work), uuid7)
+
+
+def timeline(work: Work, workspace_id: UUID) -> TimelineUseCases:
+    """Entries of a lead's timeline are written in the transaction of what they tell."""
+    return TimelineUseCases(workspace_id, TimelineRepository(work), work, uuid7)
 
 
 def contact_use_cases(work: Work, workspace_id: UUID) -> ContactUseCases:
@@ -71,6 +78,7 @@ __all__ = [
     "reach_or_create",
     "stage_use_cases",
     "suppress",
+    "timeline",
     "touch",
     "upsert_leads",
 ]

@@ -5,6 +5,11 @@ from uuid import UUID
 from app.common.domain import Conflict, NotFound
 
 
+class LeadNotFound(NotFound):
+    def __init__(self, *path: str) -> None:
+        super().__init__("No such lead in this workspace.", path=path or ("leadId",))
+
+
 class IdentityTaken(Conflict):
     """An identity belongs to a lead already: `lead_id`."""
 

@@ -8,6 +8,7 @@ from app.common.domain import Channel
 from app.leads.domain.contact import SuppressionReason
 from app.leads.domain.lead import Engagement, LeadSource, NewLead
 from app.leads.domain.stage import Stage
+from app.leads.domain.timeline import Entry
 
 
 class Leads(Protocol):
@@ -50,3 +51,11 @@ class Contacts(Protocol):
         self, workspace_id: UUID, *, value: str, channel: Channel | None, reason: SuppressionReason
     ) -> bool:
         """False: it stood there already; its first reason stays."""
+
+
+class Timeline(Protocol):
+    async def add(self, workspace_id: UUID, entries: Mapping[UUID, Entry]) -> None:
+        """By the ids they get."""
+
+    async def hold_lead(self, workspace_id: UUID, lead_id: UUID) -> bool:
+        """Whether there is such a live lead; if so, it stays until the commit."""

@@ -1,0 +1,60 @@
+"""A lead's timeline: what happened with it, entry by entry, and the notes people write on it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+from uuid import UUID
+
+from app.common.domain import ActorKind, Channel, Direction, Event, clean_text
+
+MAX_NOTE = 10_000
+
+
+class InteractionType(StrEnum):
+    NOTE = "NOTE"
+    MESSAGE = "MESSAGE"
+    ASSIGNED = "ASSIGNED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of a timeline; written in the transaction of what it tells."""
+
+    lead_id: UUID
+    type: InteractionType
+    actor_kind: ActorKind = ActorKind.SYSTEM
+    actor_id: UUID | None = None
+    """The member who did it."""
+    channel: Channel | None = None
+    direction: Direction | None = None
+    content: str = ""
+    cause: str | None = None
+    """What else did it: an automation, an import."""
+    conversation_id: UUID | None = None
+    message_id: UUID | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoteAdded(Event):
+    """`entity_ids` is the lead; `after` has interactionId, and conversationId where it was written in one."""
+
+    name: ClassVar[str] = "note.added"
+
+
+def note(lead_id: UUID, body: str, *, author_id: UUID, conversation_id: UUID | None) -> Entry:
+    """Raises Invalid at `body`."""
+    return Entry(
+        lead_id=lead_id,
+        type=InteractionType.NOTE,
+        actor_kind=ActorKind.HUMAN,
+        actor_id=author_id,
+        content=clean_text(body, "body", max_length=MAX_NOTE),
+        conversation_id=conversation_id,
+    )
+
+
+def note_added(interaction_id: UUID, entry: Entry) -> NoteAdded:
+    after: dict[str, object] = {"interactionId": str(interaction_id)}
+    if entry.conversation_id:
+        after["conversationId"] = str(entry.conversation_id)
+    return NoteAdded(entity_ids=[entry.lead_id], after=after)
