@@ -176,8 +176,10 @@ def subscription(*, requires: Role, description: str, extension: bool = False) -
             stream = resolver(self, info, **arguments)
             try:
                 async for item in stream:
-                    is_own = isinstance(item, SharedItem) and not info.context.shares.is_on
-                    yield await item.load((info.context.signed_in.user_id,)) if is_own else item
+                    if not isinstance(item, SharedItem) or info.context.shares.is_on:
+                        yield item
+                    elif (own := await item.load((info.context.signed_in.user_id,))) is not None:
+                        yield own
             finally:
                 await stream.aclose()
 

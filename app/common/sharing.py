@@ -40,7 +40,8 @@ class Shareable(Protocol):
 
 @dataclass(slots=True)
 class SharedItem:
-    """An item of a subscription, not yet made: `load` is told whom it is shared with, and makes it."""
+    """An item of a subscription, not yet made: `load` is told whom it is shared with, and makes it; None where there is
+    nothing left to tell."""
 
     event: Shareable
     load: Callable[[Scope], Awaitable[object]]

@@ -12,9 +12,10 @@ from typing import Annotated, cast
 import strawberry
 
 from app.common.domain import Role
-from app.common.feed.cursor import BadCursor, CursorExpired, decode_cursor, encode_cursor
+from app.common.feed.cursor import encode_cursor
 from app.common.feed.hub import FeedEvent
-from app.common.graphql import ClientError, Info, bad_user_input, enum_type, query, selects, subscription
+from app.common.graphql import Info, enum_type, query, selects, subscription
+from app.common.resume import ResumeAfter, events_after, start_after
 from app.common.sharing import Scope, SharedItem
 from app.conversations.presentation.queries import load_conversations, load_messages
 from app.conversations.presentation.types import Conversation, Message
@@ -110,50 +111,25 @@ class FeedSubscription:
     async def feed(
         self,
         info: Info,
-        after: Annotated[
-            str | None, strawberry.argument(description="A feed cursor to go on from; null: from now on.")
-        ] = None,
+        after: ResumeAfter = None,
         kinds: Annotated[
             list[FeedKind] | None, strawberry.argument(description="Only these kinds; null: all.")
         ] = None,
     ) -> AsyncGenerator[FeedItem, None]:
-        position = await _start(info, after)
-        workspace_id, passed_over = info.context.signed_in.workspace_id, 0
+        position, passed_over = await start_after(info, after), 0
         yield _heartbeat(info, position)
-        try:
-            async for event in info.context.hub.subscribe(workspace_id, after=position, idle_s=HEARTBEAT_S):
-                if event is not None:
-                    position = event.seq
-                    kind = FeedKind.of(event.name)
-                    if kind is not None and (kinds is None or kind in kinds):
-                        passed_over = 0
-                        yield _shared(info, event, kind)
-                        continue
-                    passed_over += 1
-                if event is None or passed_over == HEARTBEAT_EVENTS:
+        async for event in events_after(info, position, idle_s=HEARTBEAT_S):
+            if event is not None:
+                position = event.seq
+                kind = FeedKind.of(event.name)
+                if kind is not None and (kinds is None or kind in kinds):
                     passed_over = 0
-                    yield _heartbeat(info, position)
-        except CursorExpired:
-            raise _expired() from None
-
-
-async def _start(info: Info, after: str | None) -> int:
-    """The seq to go on from. Raises the top-level BAD_USER_INPUT and CURSOR_EXPIRED."""
-    workspace_id = info.context.signed_in.workspace_id
-    try:
-        position = decode_cursor(workspace_id, after) if after is not None else None
-    except BadCursor:
-        raise bad_user_input("`after` is not a feed cursor of this workspace.") from None
-    head, floor = await info.context.hub.head(workspace_id)
-    if position is not None and not floor <= position <= head:
-        raise _expired()
-    return head if position is None else position
-
-
-def _expired() -> ClientError:
-    return ClientError(
-        "That position is no longer kept: fetch again and subscribe with the new cursor.", "CURSOR_EXPIRED"
-    )
+                    yield _shared(info, event, kind)
+                    continue
+                passed_over += 1
+            if event is None or passed_over == HEARTBEAT_EVENTS:
+                passed_over = 0
+                yield _heartbeat(info, position)
 
 
 def _heartbeat(info: Info, seq: int) -> FeedItem:

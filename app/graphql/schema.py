@@ -10,6 +10,7 @@ from app.accounts.presentation.queries import AccountsQuery
 from app.common.graphql import BatchFunction
 from app.common.scalars import SCALARS
 from app.conversations.presentation.queries import ConversationsQuery, load_conversations
+from app.conversations.presentation.subscriptions import ConversationsSubscription
 from app.graphql.feed import FeedQuery, FeedSubscription
 from app.graphql.limits import CheckedDocuments
 from app.imports.presentation.mutations import ImportsMutation
@@ -33,7 +34,7 @@ class Mutation(OnboardingMutation, AccountsMutation, TagsMutation, LeadsMutation
 
 
 @strawberry.type(description="What can be followed.")
-class Subscription(FeedSubscription, ImportsSubscription):
+class Subscription(FeedSubscription, ImportsSubscription, ConversationsSubscription):
     pass
 
 

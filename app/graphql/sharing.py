@@ -45,7 +45,7 @@ from app.graphql.limits import Checked
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The encoded payload of a `next` message, the same for everybody who shares it."""
+    """The encoded payload of a `next` message, the same for everybody who shares it; empty: there is none."""
 
     payload: str
     is_last: bool = False
@@ -159,7 +159,8 @@ async def _send_items(
             return
         if isinstance(item, SharedItem):
             frame = await frame_of(item)
-            await operation.send_frame(frame)
+            if frame.payload:
+                await operation.send_frame(frame)
             if frame.is_last:
                 return
         else:
@@ -172,7 +173,10 @@ async def _make_frame(
     """Raises Unavailable where the database was away: then it is done again. What else goes wrong is in the frame, so
     that it is logged once however many get it."""
     try:
-        result = await _execute(executor, await item.load(scope))
+        loaded = await item.load(scope)
+        if loaded is None:
+            return Frame("")
+        result = await _execute(executor, loaded)
     except Unavailable:
         raise
     except Exception as error:  # noqa: BLE001 - told, masked where it is ours

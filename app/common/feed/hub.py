@@ -14,6 +14,7 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
+import orjson
 from sqlalchemy import ARRAY, BigInteger, Uuid, any_, bindparam, func, select
 
 from app.common import telemetry
@@ -73,6 +74,14 @@ class FeedEvent:
     at: datetime
     shared: dict[Hashable, "asyncio.Future[object]"] = field(default_factory=dict)
     """What was made of this event lately, once per process (`common/sharing.py`)."""
+    _facts: dict[str, object] | None = None
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """`after`, parsed once per process and only where a filter asks for it."""
+        if self._facts is None:
+            self._facts = orjson.loads(orjson.dumps(self.after)) or {}
+        return self._facts
 
 
 @dataclass(slots=True)
