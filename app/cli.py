@@ -75,6 +75,21 @@ def worker() -> None:
 
 
 @cli.command()
+def mailbox() -> None:
+    """Run the local mailbox in this process (SALESPAD_MAILBOX_SMTP_URL and SALESPAD_DATABASE_URL must be set)."""
+    import asyncio
+
+    from app.channels.wiring import serve_local_mailbox
+    from app.common.telemetry import configure_logging
+    from app.settings import read_settings, refuse_missing_database
+
+    settings = read_settings()
+    refuse_missing_database(settings)
+    configure_logging(settings)
+    asyncio.run(serve_local_mailbox(settings))
+
+
+@cli.command()
 def migrate() -> None:
     """Bring the database's schema up to date."""
     from app.common.migrations import refuse_unreachable, upgrade

@@ -25,6 +25,7 @@ from app.common.jobs import LocalBells, RedisBells, create_bells
 from app.common.roles import check_roles
 from app.common.sharing import Shares
 from app.common.work import Doors
+from app.embedded.mailbox_page import mailbox_routes
 from app.files.presentation.uploads import file_routes
 from app.graphql.graphiql import graphiql_routes
 from app.graphql.view import GraphQLView
@@ -92,6 +93,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             WebSocketRoute("/graphql", view),
             *graphiql_routes(settings),
             *auth_routes(settings, lambda: process.services["accounts"]),
+            *mailbox_routes(settings),
             *webhook_routes(settings, process.doors),
             *file_routes(settings, process.doors, process.services["accounts"], lambda: view.limiter),
             *health_routes(process.doors, {DUE: import_jobs}),

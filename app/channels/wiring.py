@@ -1,11 +1,18 @@
 """The door to channels: their accounts, the senders, and what comes in."""
 
+from collections.abc import Sequence
+from contextlib import suppress
+from urllib.parse import urlsplit
 from uuid import UUID
 
+from app.accounts.domain.user import clean_email
 from app.channels.domain.inbound import EMAIL, IMAP, INBOUND, digest_id, is_token
-from app.channels.infrastructure.inbound import accept_mail, account_by_token
+from app.channels.infrastructure.inbound import accept_mail, account_by_token, local_accounts
 from app.channels.infrastructure.tables import imap_mailboxes, inbound_events
+from app.common.domain import Invalid
+from app.common.jobs import create_bells
 from app.common.work import Doors
+from app.settings import Settings
 
 
 async def find_account_by_token(doors: Doors, token: str) -> tuple[UUID, UUID] | None:
@@ -29,6 +36,44 @@ async def take_mail(doors: Doors, workspace_id: UUID, account_id: UUID, raw: byt
         )
 
 
+async def take_local_mail(doors: Doors, addresses: Sequence[str], raw: bytes) -> set[str]:
+    """Takes a mail in for those of the addresses that are connected accounts' own in the local mailbox, and returns
+    them as they were given. Raises Unavailable.
+    """
+    given: dict[str, list[str]] = {}
+    for address in addresses:
+        with suppress(Invalid):  # what cannot be connected is nobody's
+            given.setdefault(clean_email(address), []).append(address)
+    async with doors.open_system() as system:
+        accounts = await local_accounts(system, given)
+    for account in accounts.values():
+        await take_mail(doors, *account, raw)
+    return {one for address in accounts for one in given[address]}
+
+
+async def serve_local_mailbox(settings: Settings) -> None:
+    """The SMTP server of the local mailbox, in this process, until a signal."""
+    from app.embedded import mailbox
+    from app.embedded.maildir import Maildir
+
+    port = urlsplit(settings.mailbox_smtp_url or "").port
+    if not port:
+        raise SystemExit("SALESPAD_MAILBOX_SMTP_URL is not set: give it smtp://127.0.0.1:2525, say.")
+    bells = create_bells(settings)
+    doors = Doors(settings, bells)
+    await bells.start()
+    try:
+        await mailbox.serve(
+            mailbox.listen(port),
+            lambda addresses, raw: take_local_mail(doors, addresses, raw),
+            Maildir(settings.home / "mailbox"),
+            max_bytes=settings.inbound_mail_max_bytes,
+        )
+    finally:
+        await bells.stop()
+        await doors.close()
+
+
 __all__ = [
     "IMAP",
     "INBOUND",
@@ -36,5 +81,7 @@ __all__ = [
     "find_account_by_token",
     "imap_mailboxes",
     "inbound_events",
+    "serve_local_mailbox",
+    "take_local_mail",
     "take_mail",
 ]

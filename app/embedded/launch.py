@@ -100,6 +100,7 @@ class Launch:
         if cluster is not None:
             await self.until_ready(cluster)
         await self.migrate(cluster, environment)
+        self.choose_mailbox(environment)
         await self.start_api(environment)
         is_ready = await self.until_api_answers()
         await self.start_helpers(environment)
@@ -223,13 +224,26 @@ class Launch:
             self.product("api", [sys.executable, "-m", "app.embedded.serve"], environment)
         )
 
+    def choose_mailbox(self, environment: dict[str, str]) -> None:
+        """Where the local mailbox will listen, known to all before any of them starts; production has none."""
+        environment["SALESPAD_MAILBOX_SMTP_URL"] = ""
+        self.state.mailbox_port = (
+            None if self.config.is_production else keep_or_choose(self.state.mailbox_port)
+        )
+        if self.state.mailbox_port is not None:
+            environment["SALESPAD_MAILBOX_SMTP_URL"] = f"smtp://127.0.0.1:{self.state.mailbox_port}"
+
     async def start_helpers(self, environment: dict[str, str]) -> None:
-        """Worker and browser assets, after the API: on a small machine they would delay its first answer."""
+        """Worker, mailbox and browser assets, after the API: on a small machine they would delay its first answer."""
         if self.supervisor.stopping.is_set():
             return
         worker = [sys.executable, "-m", "app.embedded.tether", "workers.main"]
         if (ROOT / "workers" / "main.py").is_file():
             await self.supervisor.start(self.product("worker", worker, environment))
+        if self.state.mailbox_port is not None:
+            mailbox = self.product("mailbox", [sys.executable, "-m", "app", "mailbox"], environment)
+            mailbox.is_optional = True
+            await self.supervisor.start(mailbox)
         if (ROOT / "web" / "package.json").is_file() and not os.environ.get("SALESPAD_NO_WEB_BUILD"):
             build = [sys.executable, "-m", "app", "build-web"]
             await self.supervisor.start(self.product("web", build, environment, is_once=True))
@@ -259,11 +273,17 @@ class Launch:
             f"\nSalesPad is running (ready in {time.monotonic() - self.started:.1f} s)\n"
             f"  App        {self.config.url}\n"
             f"{graphiql}"
+            f"{self.mailbox_line()}"
             f"{self.demo_login()}"
             f"  Data       {self.home.root}\n"
             f"  Logs       {self.home.logs}\n"
             f"  Stop       Ctrl-C, or kill {os.getpid()}\n"
         )
+
+    def mailbox_line(self) -> str:
+        """Where the mail ends that nobody connected a provider for; "" in production."""
+        port = self.state.mailbox_port
+        return f"  Mailbox    {self.config.url}/mailbox  (SMTP 127.0.0.1:{port})\n" if port else ""
 
     def demo_login(self) -> str:
         """The line of the block that says how to sign in to what seed-demo made; "" without it."""

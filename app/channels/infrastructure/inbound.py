@@ -1,5 +1,6 @@
 """What came in, stored raw; and whose it is, by a token or by an address."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from sqlalchemy import text
@@ -32,7 +33,7 @@ BY_TOKEN = Statement(
 # The condition of the index uq_channel_account_local: one installation has one local mailbox.
 LOCAL_BY_ADDRESS = Statement(
     text(
-        "SELECT workspace_id, id FROM channel_account WHERE address = cast(:address as text) "
+        "SELECT workspace_id, id, address FROM channel_account WHERE address = ANY (cast(:addresses as text[])) "
         "AND smtp_secret IS NULL AND channel = 'EMAIL' AND status <> 'DISCONNECTED'"
     )
 )
@@ -62,7 +63,7 @@ async def account_by_token(system: Reads, token: str) -> tuple[UUID, UUID] | Non
     return None if row is None else (row["workspace_id"], row["id"])
 
 
-async def local_account(system: Reads, address: str) -> tuple[UUID, UUID] | None:
-    """Workspace and account of a connected address of the local mailbox; `address` is normalised."""
-    row = await system.fetch_one(LOCAL_BY_ADDRESS, address=address)
-    return None if row is None else (row["workspace_id"], row["id"])
+async def local_accounts(system: Reads, addresses: Iterable[str]) -> dict[str, tuple[UUID, UUID]]:
+    """Workspace and account of those of the (normalised) addresses that are connected in the local mailbox."""
+    rows = await system.fetch(LOCAL_BY_ADDRESS, addresses=list(addresses))
+    return {row["address"]: (row["workspace_id"], row["id"]) for row in rows}
