@@ -6,8 +6,13 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from app.accounts.domain.user import clean_email
+from app.channels.domain.account import ChannelAccountStatus, Side
 from app.channels.domain.inbound import EMAIL, IMAP, INBOUND, digest_id, is_token
 from app.channels.infrastructure.inbound import accept_mail, account_by_token, local_accounts
+from app.channels.infrastructure.outgoing import compose_mail
+from app.channels.infrastructure.reads import accounts_by_id, imap_server, list_accounts, sending_account
+from app.channels.infrastructure.repository import report_account
+from app.channels.infrastructure.senders import Senders, senders
 from app.channels.infrastructure.tables import imap_mailboxes, inbound_events
 from app.common.domain import Invalid
 from app.common.jobs import create_bells
@@ -77,10 +82,20 @@ async def serve_local_mailbox(settings: Settings) -> None:
 __all__ = [
     "IMAP",
     "INBOUND",
+    "ChannelAccountStatus",
+    "Senders",
+    "Side",
     "accept_mail",
+    "accounts_by_id",
+    "compose_mail",
     "find_account_by_token",
     "imap_mailboxes",
+    "imap_server",
     "inbound_events",
+    "list_accounts",
+    "report_account",
+    "senders",
+    "sending_account",
     "serve_local_mailbox",
     "take_local_mail",
     "take_mail",

@@ -1,0 +1,178 @@
+"""What a channel account is, what may be changed of it, and what may be refused."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, ClassVar
+from uuid import UUID
+
+from app.accounts.domain.user import clean_email
+from app.channels.domain.servers import MailServer
+from app.common.domain import (
+    Conflict,
+    Event,
+    Invalid,
+    LimitReached,
+    NotFound,
+    Refusals,
+    SalesPadError,
+    clean_text,
+)
+
+MAX_ACCOUNTS = 200
+MAX_REASON = 300
+
+
+class ChannelAccountStatus(StrEnum):
+    CONNECTED = "CONNECTED"
+    DEGRADED = "DEGRADED"
+    DISCONNECTED = "DISCONNECTED"
+    NEEDS_REAUTH = "NEEDS_REAUTH"
+
+
+class Side(StrEnum):
+    """Which half of an account a report is about: that one of them works says nothing of the other."""
+
+    SENDING = "Sending"
+    READING = "Reading"
+
+    def reason(self, text: str) -> str:
+        return f"{self}: {text}"[:MAX_REASON]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountUpdated(Event):
+    """`changed` says what: connected, disconnected, name, smtpUrl, imapUrl, dailyLimit, status."""
+
+    name: ClassVar[str] = "account.updated"
+
+
+class AccountNotFound(NotFound):
+    def __init__(self, *path: str) -> None:
+        super().__init__("No such account: pick one of this workspace's accounts.", path=path or ("id",))
+
+
+class AddressConnected(Conflict):
+    def __init__(self) -> None:
+        super().__init__("This address is connected already: change that account instead.", path=("address",))
+
+
+class LocalAddressTaken(Conflict):
+    def __init__(self, *path: str) -> None:
+        super().__init__(
+            "This address of the local mailbox is taken: choose another one, or give a smtpUrl.",
+            path=path or ("address",),
+        )
+
+
+class AccountDisconnected(Conflict):
+    def __init__(self) -> None:
+        super().__init__("This account is disconnected: connect its address again first.", path=("id",))
+
+
+class NoLocalMailbox(Invalid):
+    def __init__(self) -> None:
+        super().__init__(
+            "This installation has no local mailbox: give the SMTP server to send through.", path=("smtpUrl",)
+        )
+
+
+class TooManyAccounts(LimitReached):
+    def __init__(self) -> None:
+        super().__init__(f"A workspace has at most {MAX_ACCOUNTS} accounts.")
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxStart:
+    """Where reading an IMAP mailbox begins: after everything that is in it today."""
+
+    uid_validity: int
+    uid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEmailAccount:
+    """Cleaned; `smtp` None: the local mailbox. `start` belongs to `imap`."""
+
+    name: str
+    address: str
+    smtp: MailServer | None
+    imap: MailServer | None
+    start: MailboxStart | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelAccount:
+    id: UUID
+    name: str
+    status: ChannelAccountStatus
+    status_reason: str | None
+    daily_limit: int | None
+
+    def update(self, changes: Mapping[str, Any]) -> "tuple[ChannelAccount, AccountUpdated | None]":
+        """`changes` holds what was given, cleaned: name, daily_limit, smtp, imap (MailServer or None).
+
+        New servers have been tried: what was wrong before is mended. Raises AccountDisconnected.
+        """
+        if self.status is ChannelAccountStatus.DISCONNECTED:
+            raise AccountDisconnected
+        plain = {name: changes[name] for name in ("name", "daily_limit") if name in changes}
+        changed = replace(self, **plain)
+        if changes.keys() & {"smtp", "imap"}:
+            changed = replace(changed, status=ChannelAccountStatus.CONNECTED, status_reason=None)
+        names = [API_NAMES[name] for name in plain if getattr(self, name) != getattr(changed, name)]
+        names += [API_NAMES[name] for name in ("smtp", "imap") if name in changes]
+        names += ["status"] if self.status is not changed.status else []
+        return changed, updated(self.id, names, self.status, changed.status) if names else None
+
+    def disconnect(self) -> "tuple[ChannelAccount, AccountUpdated | None]":
+        """Of one that is disconnected already: nothing happens."""
+        status = ChannelAccountStatus.DISCONNECTED
+        if self.status is status:
+            return self, None
+        return (
+            replace(self, status=status, status_reason=None),
+            updated(self.id, ["disconnected", "status"], self.status, status),
+        )
+
+
+API_NAMES = {"name": "name", "daily_limit": "dailyLimit", "smtp": "smtpUrl", "imap": "imapUrl"}
+
+
+def updated(
+    id: UUID, changed: Sequence[str], before: ChannelAccountStatus | None, after: ChannelAccountStatus
+) -> AccountUpdated:
+    return AccountUpdated(
+        entity_ids=[id],
+        changed=changed,
+        before={"status": before} if before else {},
+        after={"status": after},
+    )
+
+
+def clean_name(name: str) -> str:
+    """Goes into the From header. Raises Invalid."""
+    cleaned = clean_text(name, "name")
+    if any(unicodedata.category(character) == "Cc" for character in cleaned):
+        raise Invalid("Write the name on one line.", path=("name",))
+    return cleaned
+
+
+def clean_address(address: str) -> str:
+    """One spelling for each address, that of leads' identities. Raises Invalid."""
+    return clean_email(address, "address")
+
+
+def clean_daily_limit(limit: int | None) -> int | None:
+    if limit is not None and limit < 1:
+        raise Invalid(
+            "Allow at least 1 message a day, or none at all by disconnecting.", path=("dailyLimit",)
+        )
+    return limit
+
+
+def all_refusals(refusals: Sequence[SalesPadError]) -> None:
+    """Raises what there is, together."""
+    if refusals:
+        raise refusals[0] if len(refusals) == 1 else Refusals(refusals)
