@@ -8,8 +8,9 @@ from uuid import UUID
 from app.accounts.domain.user import clean_email
 from app.channels.domain.account import ChannelAccountStatus, Side
 from app.channels.domain.inbound import EMAIL, IMAP, INBOUND, digest_id, is_token
+from app.channels.infrastructure.compose import compose_mail
 from app.channels.infrastructure.inbound import accept_mail, account_by_token, local_accounts
-from app.channels.infrastructure.outgoing import compose_mail
+from app.channels.infrastructure.mime import read_mail
 from app.channels.infrastructure.reads import accounts_by_id, imap_server, list_accounts, sending_account
 from app.channels.infrastructure.repository import report_account
 from app.channels.infrastructure.senders import Senders, senders
@@ -93,6 +94,7 @@ __all__ = [
     "imap_server",
     "inbound_events",
     "list_accounts",
+    "read_mail",
     "report_account",
     "senders",
     "sending_account",

@@ -1,5 +1,6 @@
 """Accounts and messages as a sender gets them."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ def message(**changed: Any) -> OutboundMessage:
             "subject": "Hello",
             "text": "A line.\n.hidden\n",
             "message_id": f"<{key}@acme.example.com>",
+            "date": datetime(2026, 11, 22, 10, 0, tzinfo=UTC),
         }
         | changed
     )

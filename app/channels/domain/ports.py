@@ -6,6 +6,7 @@ A sender decides nothing: whether something may be sent, and whether it is tried
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeAlias
 from uuid import UUID
@@ -35,6 +36,8 @@ class OutboundMessage:
     subject: str
     text: str
     message_id: str
+    date: datetime
+    """When it was written: a retry sends the same bytes."""
     in_reply_to: str | None = None
     references: Sequence[str] = ()
     files: Sequence[OutboundFile] = field(default_factory=tuple)

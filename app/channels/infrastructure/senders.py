@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from app.channels.domain.ports import MessageSender
-from app.channels.infrastructure.outgoing import compose_mail
+from app.channels.infrastructure.compose import compose_mail
 from app.channels.infrastructure.smtp import SmtpSender
 from app.common.domain import Channel
 from app.settings import Settings
