@@ -39,7 +39,7 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
         Role.VIEWER,
         frozenset(
             {"tags", "stages", "lead", "leads", "leadImport", "leadImports", "importProgress"}
-            | {"feed", "feedCursor", "conversation", "messageAdded"}
+            | {"feed", "feedCursor", "conversation", "conversations", "messageAdded"}
         ),
     ),
     "leads, tags, notes, imports, merge, export, suppress": (

@@ -30,12 +30,10 @@ from app.common.domain import (
     SalesPadError,
 )
 from app.common.feed.hub import Hub
-from app.common.paging import Page
+from app.common.paging import PAGE_MAX, Page
 from app.common.sharing import SharedItem, Shares
 from app.common.work import Doors
 from app.settings import Settings
-
-PAGE_MAX = 100
 
 
 # ── top-level errors ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from app.common.domain import Invalid
 
+PAGE_MAX = 100
 CURSOR_VERSION = b"\x01"
 Row = TypeVar("Row")
 

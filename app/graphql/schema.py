@@ -9,7 +9,7 @@ from app.accounts.presentation.mutations import AccountsMutation
 from app.accounts.presentation.queries import AccountsQuery
 from app.common.graphql import BatchFunction
 from app.common.scalars import SCALARS
-from app.conversations.presentation.queries import ConversationsQuery, load_conversations
+from app.conversations.presentation.queries import ConversationsQuery, load_conversations, load_message_pages
 from app.conversations.presentation.subscriptions import ConversationsSubscription
 from app.graphql.feed import FeedQuery, FeedSubscription
 from app.graphql.limits import CheckedDocuments
@@ -42,6 +42,7 @@ BATCHES: dict[str, BatchFunction] = {
     "provenance": load_provenance,
     "row_problems": load_row_problems,
     "conversations": load_conversations,
+    "messages": load_message_pages,
 }
 """What nested fields load, by the name their type asks for."""
 

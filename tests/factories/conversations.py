@@ -150,3 +150,14 @@ async def _add(
         }
         work.announce(MessageCreated(entity_ids=[id], after=after))
     return id
+
+
+async def change(person: Person, doors: Doors, conversation_id: UUID, **columns: object) -> None:
+    """Sets columns of a conversation behind the API."""
+    settings = ", ".join(f"{name} = :{name}" for name in columns)
+    statement = f"UPDATE conversation SET {settings} WHERE workspace_id = :of AND id = :id"
+    async with doors.open_work(person.workspace_id) as work:
+        changed = await work.execute(
+            text(statement), {"of": person.workspace_id, "id": conversation_id, **columns}
+        )
+        assert changed.rowcount == 1

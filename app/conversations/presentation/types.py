@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 import asyncpg
@@ -10,10 +11,12 @@ import strawberry
 from app.accounts.presentation.types import User
 from app.common.database import Joined
 from app.common.domain import ActorKind, Channel, Direction
-from app.common.graphql import Info, PageInfo, Payload, enum_type, nested
+from app.common.graphql import Info, PageInfo, Payload, bad_user_input, enum_type, nested
+from app.common.paging import PAGE_MAX, Place
 from app.common.sharing import VIEWERS_OWN
 from app.conversations.domain.conversation import ConversationStatus
 from app.conversations.domain.message import MessageStatus
+from app.conversations.wiring import Wanted
 from app.leads.presentation.types import Lead
 from app.tags.presentation.types import Tag
 
@@ -39,6 +42,15 @@ enum_type(
     UNKNOWN="It may have gone out or not: nobody can say. Look, and send it again or not.",
     CANCELED="It was not sent; `error` says why.",
 )
+
+
+Last = Annotated[int, strawberry.argument(description="How many at most: 1 to 100.")]
+Before = Annotated[str | None, strawberry.argument(description="Those before this cursor; null: the newest.")]
+
+
+def message_list(conversation_id: UUID) -> str:
+    """What a cursor is of: another conversation's is refused."""
+    return f"messages/{conversation_id}"
 
 
 def user_of(row: asyncpg.Record | Joined) -> User | None:
@@ -129,6 +141,15 @@ class Conversation:
         description="What the viewer has begun to write here; theirs alone.", metadata=VIEWERS_OWN
     )
 
+    @nested(description="Its messages, the newest page of them unless `before` is given.")
+    async def messages(self, info: Info, last: Last = 30, before: Before = None) -> MessageConnection:
+        key = UUID(self.id)
+        if not 1 <= last <= PAGE_MAX:
+            raise bad_user_input(f"`last` is 1 to {PAGE_MAX}.")
+        place = Place.decode(message_list(key), before).position if before is not None else None
+        found: MessageConnection = await info.context.loader("messages").load(Wanted(key, last, place))
+        return found
+
     @classmethod
     def of(cls, row: asyncpg.Record, tags: Mapping[str, Tag]) -> "Conversation":
         return cls(
@@ -170,6 +191,34 @@ class ConversationPayload(Payload):
 @strawberry.type(description="The message as it is now.")
 class MessagePayload(Payload):
     message: Message | None = strawberry.field(description="Null when it was refused.", default=None)
+
+
+@strawberry.input(
+    description="Which conversations: OR inside a list, AND across. Dormant ones (begun by a bulk send or an "
+    "automation, not answered yet) are shown only where `statuses`, `leadIds` or `search` is given."
+)
+class ConversationFilter:
+    statuses: list[ConversationStatus] | None = strawberry.field(
+        description="In any of these states.", default=None
+    )
+    channels: list[Channel] | None = strawberry.field(description="Over any of these channels.", default=None)
+    assignee_ids: list[strawberry.ID] | None = strawberry.field(
+        description="Looked after by any of these members (at most 100).", default=None
+    )
+    lead_ids: list[strawberry.ID] | None = strawberry.field(
+        description="With any of these leads (at most 100).", default=None
+    )
+    unassigned: bool | None = strawberry.field(
+        description="true: looked after by nobody; false: by somebody.", default=None
+    )
+    unread: bool | None = strawberry.field(
+        description="true: with messages the viewer has not read; false: without.", default=None
+    )
+    search: str | None = strawberry.field(
+        description="Words in any of its messages, or of the lead's name and address in them: 2 to 100 characters, "
+        "without regard to case and accents; the last word may be a beginning.",
+        default=None,
+    )
 
 
 @strawberry.input(description="Which conversation.")

@@ -1,22 +1,20 @@
 """Queries of leads and stages."""
 
 from collections.abc import Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
 
 from app.common.domain import Role
 from app.common.feed.cursor import encode_cursor
+from app.common.filters import capped, filter_ids
 from app.common.graphql import (
-    NO_ID,
-    PAGE_MAX,
     After,
     Context,
     First,
     Id,
     Info,
-    bad_user_input,
     page_info,
     page_size,
     parse_id,
@@ -37,7 +35,6 @@ from app.leads.wiring import LeadConditions, count_leads, leads_by_id, list_lead
 from app.tags.presentation.types import tag_map
 
 LIST = "leads"
-Item = TypeVar("Item")
 
 
 @strawberry.type
@@ -109,17 +106,7 @@ def _conditions(filter: LeadFilter | None) -> LeadConditions:
     if filter is None:
         return LeadConditions()
     return LeadConditions(
-        tag_ids=_ids(filter.tag_ids),
-        stage_ids=_ids(filter.stage_ids),
-        sources=[source.value for source in _capped(filter.sources)] if filter.sources is not None else None,
+        tag_ids=filter_ids(filter.tag_ids),
+        stage_ids=filter_ids(filter.stage_ids),
+        sources=[source.value for source in capped(filter.sources)] if filter.sources is not None else None,
     )
-
-
-def _ids(ids: Sequence[str] | None) -> list[UUID] | None:
-    return [parse_id(id) or NO_ID for id in _capped(ids)] if ids is not None else None
-
-
-def _capped(items: Sequence[Item]) -> Sequence[Item]:
-    if len(items) > PAGE_MAX:
-        raise bad_user_input(f"A list in a filter takes {PAGE_MAX} entries at most.")
-    return items
