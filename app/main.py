@@ -25,6 +25,7 @@ from app.common.jobs import LocalBells, RedisBells, create_bells
 from app.common.roles import check_roles
 from app.common.sharing import Shares
 from app.common.work import Doors
+from app.conversations.wiring import presence_service
 from app.embedded.mailbox_page import mailbox_routes
 from app.files.presentation.uploads import file_routes
 from app.graphql.graphiql import graphiql_routes
@@ -50,7 +51,10 @@ class Process:
     def of(cls, settings: Settings) -> Self:
         bells = create_bells(settings)
         doors = Doors(settings, bells)
-        services = {"accounts": accounts_services(settings, doors)}
+        services = {
+            "accounts": accounts_services(settings, doors),
+            "presence": presence_service(settings, bells),
+        }
         return cls(bells, doors, Hub(doors, settings), services, Shares(is_on=settings.share_execution))
 
     async def start(self) -> None:

@@ -154,6 +154,11 @@ class Settings(BaseSettings):
     feed_ring_size: int = Field(
         default=1000, ge=1, description="Feed events a process keeps per live workspace"
     )
+    presence_ttl_s: float = Field(
+        default=15,
+        gt=0,
+        description="How long somebody stays online whose API process was killed, seconds",
+    )
     share_execution: bool = Field(
         default=True,
         description="Execute a subscription's item once for all who get the same; off, once for each",

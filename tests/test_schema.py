@@ -33,7 +33,7 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
     ),
     "own profile, password, sessions, read pointers, drafts; viewer, members; presence": (
         Role.VIEWER,
-        frozenset({"viewer"}),
+        frozenset({"viewer", "presence", "setTyping"}),
     ),
     "read leads, tags, stages, board, imports, conversations, templates, dashboard, feed": (
         Role.VIEWER,

@@ -9,7 +9,7 @@ from app.accounts.application.accounts import AccountUseCases
 from app.accounts.application.sessions import SessionUseCases
 from app.accounts.domain.ports import AccountStore
 from app.accounts.infrastructure.passwords import PasswordService
-from app.accounts.infrastructure.reads import hold_member, phone_region
+from app.accounts.infrastructure.reads import hold_member, member_by_id, phone_region
 from app.accounts.infrastructure.repository import AccountRepository
 from app.accounts.infrastructure.revocations import RevocationService
 from app.accounts.infrastructure.tokens import TokenService
@@ -83,5 +83,6 @@ __all__ = [
     "account_use_cases",
     "accounts_services",
     "hold_member",
+    "member_by_id",
     "phone_region",
 ]

@@ -6,6 +6,7 @@ PostgreSQL is the record, and the worker's 2 s tick finds it with Redis gone.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from uuid import UUID
 
 from redis.exceptions import RedisError
 
-from app.common.feed.doorbell import FeedBell, request_path_redis
+from app.common.feed.doorbell import PRESENCE, FeedBell, request_path_redis
 from app.common.feed.hub import Hub
 from app.settings import Settings
 
@@ -95,6 +96,12 @@ class RedisBells:
     def ring_due(self, kind: str, key: UUID) -> None:
         self._due.ring(kind, key)
 
+    def ring_presence(self, workspace_id: UUID) -> None:
+        self._feed.ring(workspace_id, 0, channel=PRESENCE)
+
+    def hear_presence(self, look: Callable[[UUID | None], None]) -> None:
+        self._feed.hear(PRESENCE, lambda workspace_id, _: look(workspace_id))
+
 
 class LocalBells:
     """Without Redis: a process hears its own commits at once, another's by the poll."""
@@ -116,6 +123,12 @@ class LocalBells:
             self._hub.look(workspace_id, seq)
 
     def ring_due(self, kind: str, key: UUID) -> None:
+        pass
+
+    def ring_presence(self, workspace_id: UUID) -> None:
+        pass
+
+    def hear_presence(self, look: Callable[[UUID | None], None]) -> None:
         pass
 
 

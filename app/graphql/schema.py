@@ -9,6 +9,7 @@ from app.accounts.presentation.mutations import AccountsMutation
 from app.accounts.presentation.queries import AccountsQuery
 from app.common.graphql import BatchFunction
 from app.common.scalars import SCALARS
+from app.conversations.presentation.presence import PresenceMutation, PresenceSubscription
 from app.conversations.presentation.queries import ConversationsQuery, load_conversations, load_message_pages
 from app.conversations.presentation.subscriptions import ConversationsSubscription
 from app.graphql.feed import FeedQuery, FeedSubscription
@@ -29,12 +30,14 @@ class Query(AccountsQuery, TagsQuery, LeadsQuery, ImportsQuery, ConversationsQue
 
 
 @strawberry.type(description="What can be done.")
-class Mutation(OnboardingMutation, AccountsMutation, TagsMutation, LeadsMutation, ImportsMutation):
+class Mutation(
+    OnboardingMutation, AccountsMutation, TagsMutation, LeadsMutation, ImportsMutation, PresenceMutation
+):
     pass
 
 
 @strawberry.type(description="What can be followed.")
-class Subscription(FeedSubscription, ImportsSubscription, ConversationsSubscription):
+class Subscription(FeedSubscription, ImportsSubscription, ConversationsSubscription, PresenceSubscription):
     pass
 
 

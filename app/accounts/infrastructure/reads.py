@@ -34,6 +34,11 @@ HOLD_MEMBER = Statement(
     .where(member.c.workspace_id == bindparam("workspace_id"), member.c.user_id == bindparam("user_id"))
     .with_for_update(key_share=True, read=True)
 )
+MEMBER = Statement(
+    select(cast(app_user.c.id, Text).label("id"), app_user.c.name, app_user.c.email, app_user.c.locale)
+    .join_from(member, app_user, member.c.user_id == app_user.c.id)
+    .where(member.c.workspace_id == bindparam("workspace_id"), member.c.user_id == bindparam("user_id"))
+)
 PHONE_REGION = Statement(select(workspace.c.phone_region).where(workspace.c.id == bindparam("workspace_id")))
 
 
@@ -55,3 +60,8 @@ async def phone_region(reads: Reads, workspace_id: UUID) -> str:
     row = await reads.fetch_one(PHONE_REGION, workspace_id=workspace_id)
     assert row is not None
     return str(row["phone_region"])
+
+
+async def member_by_id(reads: Reads, workspace_id: UUID, user_id: UUID) -> asyncpg.Record | None:
+    """The person, as long as they belong to the workspace."""
+    return await reads.fetch_one(MEMBER, workspace_id=workspace_id, user_id=user_id)

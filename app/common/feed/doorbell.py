@@ -6,6 +6,7 @@ A message is a hint, `workspace:seq`; losing one costs at most the hub's poll.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -20,11 +21,13 @@ from app.common import telemetry
 from app.common.feed.hub import Hub
 
 CHANNEL = "salespad:feed"
+PRESENCE = "salespad:presence"
 SENTINEL = "salespad:alive"
 RESYNC = "*"
 PENDING_MAX = 1000
 PUBLISH_WAIT_S = 0.25
 RECONNECT_MAX_S = 1.0
+Look = Callable[[UUID | None, int | None], None]
 
 
 def request_path_redis(url: str) -> Redis:
@@ -129,45 +132,48 @@ class Doorbell(BroadcastBackend):
 
 
 class FeedBell:
-    """Rings after a commit and passes what it hears to the hub. One `Broadcast.subscribe` per process."""
+    """Rings after a commit and passes what it hears to the hub; other hints go over channels of their own. One
+    `Broadcast.subscribe` per channel and process."""
 
     def __init__(self, url: str) -> None:
         self._broadcast = Broadcast(backend=Doorbell(url))
         self._rings: set[asyncio.Task[None]] = set()
-        self._ears: asyncio.Task[None] | None = None
+        self._ears: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         await self._broadcast.connect()
 
     def listen(self, hub: Hub) -> None:
-        self._ears = asyncio.create_task(self._hear(hub), name="feed bell")
+        self.hear(CHANNEL, hub.look)
+
+    def hear(self, channel: str, look: Look) -> None:
+        """`look` with each workspace that is named, and with None where hints may have been missed."""
+        self._ears.append(asyncio.create_task(self._hear(channel, look), name=f"bell {channel}"))
 
     async def stop(self) -> None:
-        if self._ears is not None:
-            self._ears.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._ears
-        await asyncio.gather(*self._rings, return_exceptions=True)
+        for ears in self._ears:
+            ears.cancel()
+        await asyncio.gather(*self._ears, *self._rings, return_exceptions=True)
         await self._broadcast.disconnect()
 
-    def ring(self, workspace_id: UUID, seq: int) -> None:
-        task = asyncio.create_task(self._ring(f"{workspace_id}:{seq}"))
+    def ring(self, workspace_id: UUID, seq: int, *, channel: str = CHANNEL) -> None:
+        task = asyncio.create_task(self._ring(channel, f"{workspace_id}:{seq}"))
         self._rings.add(task)
         task.add_done_callback(self._rings.discard)
 
-    async def _ring(self, message: str) -> None:
+    async def _ring(self, channel: str, message: str) -> None:
         with suppress(RedisError, OSError, TimeoutError):  # lost without harm: the poll finds it
             async with asyncio.timeout(PUBLISH_WAIT_S):
-                await self._broadcast.publish(CHANNEL, message)
+                await self._broadcast.publish(channel, message)
 
-    async def _hear(self, hub: Hub) -> None:
-        async with self._broadcast.subscribe(CHANNEL) as hints:
+    async def _hear(self, channel: str, look: Look) -> None:
+        async with self._broadcast.subscribe(channel) as hints:
             async for hint in hints:  # type: ignore[union-attr]
                 if hint is None:
                     return
                 workspace, _, seq = hint.message.partition(":")
                 if hint.message == RESYNC:
-                    hub.look(None)
+                    look(None, None)
                 elif seq.isdigit():
                     with suppress(ValueError):
-                        hub.look(UUID(workspace), int(seq))
+                        look(UUID(workspace), int(seq))

@@ -368,3 +368,29 @@ async def messages_of(reads: Reads, workspace_id: UUID, wanted: Sequence[Wanted]
         has_older = len(found) > one.last
         pages.append(MessagePage(found[1:] if has_older else found, has_older, rows[0]["feed_seq"]))
     return pages
+
+
+# ── presence ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+def _is_there(of: FromClause, id: str) -> ColumnElement[bool]:
+    found = of.c.workspace_id == bindparam("workspace_id"), of.c.id == bindparam(id, type_=Uuid)
+    here = select(of.c.id).where(*found)
+    return (here.where(of.c.deleted_at.is_(None)) if "deleted_at" in of.c else here).exists()
+
+
+PLACES = Statement(
+    select(
+        _is_there(conversation, "conversation_id").label("conversation"),
+        _is_there(lead, "lead_id").label("lead"),
+    )
+)
+
+
+async def are_there(
+    reads: Reads, workspace_id: UUID, *, conversation_id: UUID | None, lead_id: UUID | None
+) -> tuple[bool, bool]:
+    """Whether the workspace has this conversation, and this lead (deleted ones are not there)."""
+    row = await reads.fetch_one(
+        PLACES, workspace_id=workspace_id, conversation_id=conversation_id, lead_id=lead_id
+    )
+    assert row is not None
+    return row["conversation"], row["lead"]
