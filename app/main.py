@@ -17,6 +17,7 @@ from starlette.routing import Route, WebSocketRoute
 from app.accounts.presentation.http import auth_routes
 from app.accounts.wiring import accounts_services
 from app.channels.presentation.webhooks import webhook_routes
+from app.channels.wiring import INBOUND, inbound_events
 from app.common import telemetry
 from app.common.feed.hub import Hub
 from app.common.health import health_routes
@@ -100,7 +101,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             *mailbox_routes(settings),
             *webhook_routes(settings, process.doors),
             *file_routes(settings, process.doors, process.services["accounts"], lambda: view.limiter),
-            *health_routes(process.doors, {DUE: import_jobs}),
+            *health_routes(process.doors, {DUE: import_jobs, INBOUND: inbound_events}),
         ],
         middleware=[Middleware(RequestLog), *_cors(settings)],
         lifespan=lifespan,

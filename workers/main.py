@@ -26,6 +26,7 @@ from app.common.jobs import DRAIN, QUEUE, create_bells
 from app.common.leases import BACKOFF_S, Claim, DueTable, LostLease
 from app.common.roles import check_roles
 from app.common.work import Doors, Unavailable
+from app.conversations.wiring import INBOUND, fail_mail, inbound_events, receive_mail
 from app.files.wiring import drop_old_parts, drop_unused_files
 from app.imports.wiring import DUE as IMPORT
 from app.imports.wiring import fail_import, import_jobs, run_import
@@ -59,7 +60,10 @@ class DueKind:
 
 
 def registry(settings: Settings) -> dict[str, DueKind]:
-    return {IMPORT: DueKind(import_jobs, settings.import_lease_s, run_import, fail_import)}
+    return {
+        IMPORT: DueKind(import_jobs, settings.import_lease_s, run_import, fail_import),
+        INBOUND: DueKind(inbound_events, settings.inbound_lease_s, receive_mail, fail_mail, lanes=2),
+    }
 
 
 class Drainer:

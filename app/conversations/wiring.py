@@ -1,5 +1,7 @@
-"""The door to the inbox for other modules."""
+"""The door to the inbox for other modules, and the handler of the due row `inbound_event`."""
 
+from app.channels.wiring import INBOUND, inbound_events
+from app.conversations.infrastructure.inbound import fail_mail, receive_mail
 from app.conversations.infrastructure.presence import Bell, Presences
 from app.conversations.infrastructure.reads import (
     ConversationConditions,
@@ -15,16 +17,20 @@ from app.conversations.infrastructure.reads import (
 from app.settings import Settings
 
 __all__ = [
+    "INBOUND",
     "ConversationConditions",
     "ConversationPage",
     "MessagePage",
     "Wanted",
     "are_there",
     "conversations_by_id",
+    "fail_mail",
+    "inbound_events",
     "list_conversations",
     "messages_by_id",
     "messages_of",
     "presence_service",
+    "receive_mail",
 ]
 
 

@@ -15,12 +15,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.embedded import redis
 from app.embedded.config import OFF, ROOT, Config
 from app.embedded.privileges import can_unshare, find_binaries
 from app.embedded.processes import EmbeddedError, why_not_free
 from app.embedded.state import Home, database_url, redis_url
+
+if TYPE_CHECKING:
+    import asyncpg
 
 ENOUGH_BYTES = 1024**3
 OWNER_ROLES = ("sp_app", "sp_system")
@@ -31,6 +35,7 @@ SELECT r.rolname AS name, r.rolsuper OR r.rolbypassrls AS is_too_strong,
        pg_has_role(current_user, r.oid, 'SET') AS can_set
   FROM pg_roles r WHERE r.rolname IN ('sp_app', 'sp_system')
 """
+KEPT_BACK_SQL = "SELECT count(*) FROM inbound_event WHERE status = 'failed'"
 
 
 @dataclass(frozen=True)
@@ -242,6 +247,7 @@ async def ask_database(url: str) -> list[Finding]:
         roles = await connection.fetch(ROLES_SQL)
         has_versions = await connection.fetchval("SELECT to_regclass('public.alembic_version') IS NOT NULL")
         rows = await connection.fetch("SELECT version_num FROM alembic_version") if has_versions else []
+        found.extend(await count_kept_back(connection))
     finally:
         await connection.close(timeout=5)
     found.append(judge_migrations({str(row["version_num"]) for row in rows}))
@@ -255,6 +261,19 @@ async def ask_database(url: str) -> list[Finding]:
             Finding("roles", f"missing: {', '.join(sorted(missing))}", "run  python3 -m app migrate")
         )
     return found
+
+
+async def count_kept_back(connection: "asyncpg.Connection[asyncpg.Record]") -> list[Finding]:
+    """Mails that are in the database and not in the inbox: nothing is wrong, but nobody sees them elsewhere."""
+    if not await connection.fetchval(
+        "SELECT to_regclass('public.inbound_event') IS NOT NULL AND pg_has_role(current_user, 'sp_system', 'SET')"
+    ):
+        return []
+    async with connection.transaction(readonly=True):
+        await connection.execute("SET LOCAL ROLE sp_system")
+        count = await connection.fetchval(KEPT_BACK_SQL)
+    text = f"{count} could not be taken into the inbox: table inbound_event, status failed, has them as they came"
+    return [Finding("mail in", text)] if count else []
 
 
 def judge_migrations(applied: set[str]) -> Finding:
