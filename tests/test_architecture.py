@@ -27,6 +27,7 @@ SYSTEM_DOOR = {
     "app/accounts/infrastructure/revocations.py": "revocations are polled over all workspaces",
     "app/accounts/wiring.py": "sign-in comes before the tenant",
     "app/channels/wiring.py": "whose mail it is, says its token or its address",
+    "app/conversations/infrastructure/courier.py": "ends calls that no worker outlived, in all workspaces",
     "app/demo/seeding.py": "makes the demo workspace, or finds it",
     "app/common/feed/hub.py": "the poll asks for all live workspaces' heads at once",
     "app/common/roles.py": "the start-up check of the roles",

@@ -26,7 +26,15 @@ from app.common.jobs import DRAIN, QUEUE, create_bells
 from app.common.leases import BACKOFF_S, Claim, DueTable, LostLease
 from app.common.roles import check_roles
 from app.common.work import Doors, Unavailable
-from app.conversations.wiring import INBOUND, fail_mail, inbound_events, receive_mail
+from app.conversations.wiring import (
+    DELIVERY,
+    INBOUND,
+    create_courier,
+    deliveries,
+    fail_mail,
+    inbound_events,
+    receive_mail,
+)
 from app.files.wiring import drop_old_parts, drop_unused_files
 from app.imports.wiring import DUE as IMPORT
 from app.imports.wiring import fail_import, import_jobs, run_import
@@ -60,9 +68,20 @@ class DueKind:
 
 
 def registry(settings: Settings) -> dict[str, DueKind]:
+    courier = create_courier(settings)
     return {
         IMPORT: DueKind(import_jobs, settings.import_lease_s, run_import, fail_import),
         INBOUND: DueKind(inbound_events, settings.inbound_lease_s, receive_mail, fail_mail, lanes=2),
+        DELIVERY: DueKind(
+            deliveries,
+            settings.delivery_lease_s,
+            courier.deliver,
+            courier.give_up,
+            lanes=8,
+            batch=10,
+            reap=courier.end_overdue,
+            close=courier.close,
+        ),
     }
 
 

@@ -1,7 +1,20 @@
-"""The door to the inbox for other modules, and the handler of the due row `inbound_event`."""
+"""The door to the inbox for other modules, and the handlers of the due rows `delivery` and `inbound_event`."""
 
-from app.channels.wiring import INBOUND, inbound_events
+from collections.abc import Sequence
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from app.channels.wiring import INBOUND, inbound_events, senders
+from app.common.domain import ActorKind, Channel, Direction
+from app.common.idempotency import Idempotency
+from app.common.work import Work
+from app.conversations.application.sending import SendingUseCases
+from app.conversations.domain.delivery import DUE as DELIVERY
+from app.conversations.domain.sending import AttachedFile
+from app.conversations.infrastructure.courier import Courier
 from app.conversations.infrastructure.inbound import fail_mail, receive_mail
+from app.conversations.infrastructure.outgoing import OutgoingRepository, attached_files
 from app.conversations.infrastructure.presence import Bell, Presences
 from app.conversations.infrastructure.reads import (
     ConversationConditions,
@@ -14,16 +27,75 @@ from app.conversations.infrastructure.reads import (
     messages_by_id,
     messages_of,
 )
+from app.conversations.infrastructure.tables import deliveries
+from app.files.wiring import take_uploads
+from app.leads.domain.timeline import Entry, InteractionType
+from app.leads.wiring import timeline
 from app.settings import Settings
 
+
+def sending_use_cases(work: Work, workspace_id: UUID, settings: Settings) -> SendingUseCases:
+    return SendingUseCases(
+        workspace_id,
+        OutgoingRepository(work),
+        _Uploads(work, workspace_id, settings),
+        _Timeline(work, workspace_id),
+        Idempotency(work, workspace_id),
+        work,
+        uuid7,
+    )
+
+
+def create_courier(settings: Settings) -> Courier:
+    """One a worker process: it keeps connections to providers open."""
+    return Courier(settings, senders(settings))
+
+
+class _Uploads:
+    """Implements the port Uploads."""
+
+    def __init__(self, work: Work, workspace_id: UUID, settings: Settings) -> None:
+        self._work, self._workspace_id, self._settings = work, workspace_id, settings
+
+    async def take(self, user_id: UUID, tokens: Sequence[str]) -> Sequence[AttachedFile]:
+        ids = await take_uploads(self._work, self._workspace_id, user_id, tokens, self._settings)
+        return await attached_files(self._work, self._workspace_id, ids)
+
+
+class _Timeline:
+    """Implements the port Timeline."""
+
+    def __init__(self, work: Work, workspace_id: UUID) -> None:
+        self._work, self._workspace_id = work, workspace_id
+
+    async def record_sent(
+        self, lead_id: UUID, *, channel: Channel, conversation_id: UUID, message_id: UUID, author_id: UUID
+    ) -> None:
+        entry = Entry(
+            lead_id=lead_id,
+            type=InteractionType.MESSAGE,
+            actor_kind=ActorKind.HUMAN,
+            actor_id=author_id,
+            channel=channel,
+            direction=Direction.OUTBOUND,
+            conversation_id=conversation_id,
+            message_id=message_id,
+        )
+        await timeline(self._work, self._workspace_id).record([entry])
+
+
 __all__ = [
+    "DELIVERY",
     "INBOUND",
     "ConversationConditions",
     "ConversationPage",
+    "Courier",
     "MessagePage",
     "Wanted",
     "are_there",
     "conversations_by_id",
+    "create_courier",
+    "deliveries",
     "fail_mail",
     "inbound_events",
     "list_conversations",
@@ -31,6 +103,7 @@ __all__ = [
     "messages_of",
     "presence_service",
     "receive_mail",
+    "sending_use_cases",
 ]
 
 

@@ -11,6 +11,7 @@ from app.common.graphql import BatchFunction
 from app.common.scalars import SCALARS
 from app.conversations.presentation.presence import PresenceMutation, PresenceSubscription
 from app.conversations.presentation.queries import ConversationsQuery, load_conversations, load_message_pages
+from app.conversations.presentation.sending import SendingMutation
 from app.conversations.presentation.subscriptions import ConversationsSubscription
 from app.graphql.feed import FeedQuery, FeedSubscription
 from app.graphql.limits import CheckedDocuments
@@ -31,7 +32,13 @@ class Query(AccountsQuery, TagsQuery, LeadsQuery, ImportsQuery, ConversationsQue
 
 @strawberry.type(description="What can be done.")
 class Mutation(
-    OnboardingMutation, AccountsMutation, TagsMutation, LeadsMutation, ImportsMutation, PresenceMutation
+    OnboardingMutation,
+    AccountsMutation,
+    TagsMutation,
+    LeadsMutation,
+    ImportsMutation,
+    PresenceMutation,
+    SendingMutation,
 ):
     pass
 

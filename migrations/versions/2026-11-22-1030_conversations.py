@@ -310,10 +310,9 @@ def create_deliveries() -> None:
         postgresql_where=sa.text("status = 'unknown'"),
     )
     op.create_index(
-        "uq_delivery_provider_id",
+        "ix_delivery_provider_id",
         "delivery",
         ["workspace_id", "account_id", "provider_id"],
-        unique=True,
         postgresql_where=sa.text("provider_id IS NOT NULL"),
     )
     op.create_table(

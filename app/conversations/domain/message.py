@@ -1,5 +1,6 @@
 """What a message is and how its states follow each other."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 MAX_BODY = 100_000
@@ -19,3 +20,37 @@ class MessageStatus(StrEnum):
     BOUNCED = "BOUNCED"
     UNKNOWN = "UNKNOWN"
     CANCELED = "CANCELED"
+
+
+MOVES: Mapping[MessageStatus, frozenset[MessageStatus]] = {
+    MessageStatus.SCHEDULED: frozenset(
+        {MessageStatus.SENDING, MessageStatus.FAILED, MessageStatus.CANCELED},
+    ),
+    MessageStatus.QUEUED: frozenset(
+        {MessageStatus.SENDING, MessageStatus.FAILED, MessageStatus.CANCELED},
+    ),
+    MessageStatus.SENDING: frozenset(
+        {MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.READ, MessageStatus.FAILED}
+        | {MessageStatus.BOUNCED, MessageStatus.UNKNOWN, MessageStatus.CANCELED}
+    ),
+    MessageStatus.SENT: frozenset(
+        {MessageStatus.DELIVERED, MessageStatus.READ, MessageStatus.BOUNCED, MessageStatus.FAILED}
+    ),
+    MessageStatus.DELIVERED: frozenset({MessageStatus.READ, MessageStatus.BOUNCED, MessageStatus.FAILED}),
+    MessageStatus.READ: frozenset(),
+    MessageStatus.UNKNOWN: frozenset(
+        {MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.READ, MessageStatus.BOUNCED}
+        | {MessageStatus.FAILED, MessageStatus.QUEUED}
+    ),
+    MessageStatus.FAILED: frozenset({MessageStatus.QUEUED}),
+    MessageStatus.BOUNCED: frozenset(),
+    MessageStatus.CANCELED: frozenset(),
+    MessageStatus.RECEIVED: frozenset(),
+}
+"""Every move a message may make (words.md, Message out). SENDING stays SENDING while it waits for another try; back to
+QUEUED leads only "send again"."""
+
+
+def sources(status: MessageStatus) -> list[MessageStatus]:
+    """The states that may become this one: what a statement that writes it compares with."""
+    return [before for before, after in MOVES.items() if status in after]

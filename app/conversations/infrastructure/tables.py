@@ -17,13 +17,16 @@ from sqlalchemy import (
     TypedColumns,
     UniqueConstraint,
     Uuid,
+    exists,
     func,
+    literal_column,
+    or_,
     text,
 )
 from sqlalchemy.dialects.postgresql import TSVECTOR
 
 from app.common.database import ThingColumns, metadata, tenant_key
-from app.common.leases import LeasedColumns
+from app.common.leases import DueTable, LeasedColumns
 
 
 class ConversationColumns(ThingColumns):
@@ -215,6 +218,7 @@ class DeliveryColumns(LeasedColumns, ThingColumns):
     resend: Named[int] = Column(server_default=text("0"))
     """How often a person pressed "send again": each makes a new provider key."""
     provider_id: Named[str | None] = Column(Text)
+    """What the provider calls it. Not unique: a mail server that numbers anew has accepted it all the same."""
 
 
 delivery = Table(
@@ -240,11 +244,10 @@ delivery = Table(
     ),
     Index("ix_delivery_unknown", "workspace_id", "id", postgresql_where=text("status = 'unknown'")),
     Index(
-        "uq_delivery_provider_id",
+        "ix_delivery_provider_id",
         "workspace_id",
         "account_id",
         "provider_id",
-        unique=True,
         postgresql_where=text("provider_id IS NOT NULL"),
     ),
     Index("ix_delivery_lead", "workspace_id", "lead_id"),
@@ -271,4 +274,25 @@ delivery_attempt = Table(
     metadata,
     DeliveryAttemptColumns,
     tenant_key("delivery_id", "delivery", ondelete="CASCADE"),
+)
+
+earlier = delivery.alias("earlier")
+deliveries = DueTable(
+    delivery,
+    waiting="queued",
+    held="claimed",
+    key="account_id",
+    # What was written first leaves first. One that waits for its time holds up nobody; one that is tried again does.
+    blocked=exists(literal_column("1"))
+    .where(
+        earlier.c.workspace_id == delivery.c.workspace_id,
+        earlier.c.conversation_id == delivery.c.conversation_id,
+        earlier.c.position < delivery.c.position,
+        or_(
+            earlier.c.status.in_([literal_column("'claimed'"), literal_column("'sending'")]),
+            (earlier.c.status == literal_column("'queued'"))
+            & ((earlier.c.run_at <= func.now()) | earlier.c.error.is_not(None)),
+        ),
+    )
+    .correlate(delivery),
 )

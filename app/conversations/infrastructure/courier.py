@@ -1,0 +1,205 @@
+"""Carries claimed deliveries to the providers: intent, call, record (delivery.md 3.2).
+
+No transaction is open during a call. A call that has begun is waited for, also by a worker that is asked to stop, and
+its record outlasts an outage of the database: only then does what the provider said not get lost.
+"""
+
+import asyncio
+from collections.abc import Callable
+from secrets import SystemRandom
+from uuid import UUID
+
+from app.channels.domain.account import ChannelAccountStatus
+from app.channels.domain.ports import (
+    Answer,
+    MessageSender,
+    OutboundFile,
+    OutboundMessage,
+    Retry,
+    SendingAccount,
+    Unknown,
+)
+from app.channels.wiring import report_account, sending_account
+from app.common import telemetry
+from app.common.domain import Channel, Direction
+from app.common.leases import Claim, LostLease
+from app.common.work import Doors, Unavailable, Work
+from app.conversations.application.delivering import Delivering
+from app.conversations.domain.delivery import Intent, Reason, Settled, settle
+from app.conversations.domain.ports import Senders
+from app.conversations.infrastructure.ledger import Ledger, overdue
+from app.files.wiring import file_store
+from app.leads.domain.contact import SuppressionReason
+from app.leads.wiring import suppress, touch
+from app.settings import Settings
+
+ACCOUNTS_MAX = 1000
+OUTAGE_WAIT_S = 0.5
+BACKSTOP_S = 1
+"""A sender keeps to `send_timeout_s` itself, and knows best how far it came; after this much more it is cut off."""
+LATE = Retry("LATE", "The worker was held up between the intent and the call.")
+NO_ACCOUNT = Retry("ACCOUNT_UNREADABLE", "Connect the account again.", is_account_broken=True)
+
+
+class Courier:
+    """One a worker process."""
+
+    def __init__(self, settings: Settings, senders: Senders) -> None:
+        self._settings, self._senders = settings, senders
+        self._files = file_store(settings)
+        self._accounts: dict[tuple[object, ...], SendingAccount] = {}
+        self._calls: set[asyncio.Task[bool]] = set()
+        self._random = SystemRandom()
+        self._call_s = settings.send_timeout_s + BACKSTOP_S
+
+    async def close(self) -> None:
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=self._call_s)
+        await self._senders.close()
+
+    async def deliver(
+        self, doors: Doors, settings: Settings, claim: Claim, is_stopping: Callable[[], bool]
+    ) -> bool:
+        """Hands one over and records what became of it. Raises LostLease, Unavailable."""
+        call_by = asyncio.get_running_loop().time() + settings.delivery_lease_s - self._call_s
+        async with doors.open_work(claim.workspace_id) as work:
+            ledger = Ledger(work, claim, lease_s=settings.delivery_lease_s)
+            intent = await delivering(work, ledger).intend()
+            account = await self._account(work, intent) if intent else None
+        if intent is None:
+            return True
+        call = asyncio.create_task(self._carry(doors, claim, intent, account, call_by))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        if not await asyncio.shield(call):
+            raise LostLease
+        return True
+
+    async def give_up(self, doors: Doors, claim: Claim, error: str) -> None:
+        """Raises LostLease."""
+        async with doors.open_work(claim.workspace_id) as work:
+            await delivering(work, Ledger(work, claim)).give_up(f"{Reason.NO_WORKER}: {error}")
+
+    async def end_overdue(self, doors: Doors, settings: Settings) -> int:
+        """Calls that no worker outlived become unknown, or are made again where that is safe; how many."""
+        idempotent = [channel for channel in Channel if self._senders.of(channel).is_idempotent]
+        ended = 0
+        async with doors.open_system() as system:
+            found = await overdue(system)
+        for workspace_id, ids in found:
+            async with doors.open_work(workspace_id) as work:
+                ledger = Ledger(work, idempotent=idempotent)
+                ended += await delivering(work, ledger).end_overdue(workspace_id, ids)
+        return ended
+
+    async def _account(self, work: Work, intent: Intent) -> SendingAccount | None:
+        """Decrypted once, for as long as its row says the same."""
+        if (known := self._accounts.get(intent.account_version)) is not None:
+            return known
+        account = await sending_account(work, self._settings, intent.workspace_id, intent.account_id)
+        if account is not None:
+            if len(self._accounts) >= ACCOUNTS_MAX:
+                self._accounts.clear()
+            self._accounts[intent.account_version] = account
+        return account
+
+    async def _carry(
+        self, doors: Doors, claim: Claim, intent: Intent, account: SendingAccount | None, call_by: float
+    ) -> bool:
+        sender = self._senders.of(Channel(intent.channel))
+        if account is None:
+            answer: Answer = NO_ACCOUNT
+        elif asyncio.get_running_loop().time() > call_by:
+            answer = LATE
+        else:
+            answer = await self._call(sender, account, intent)
+        settled = settle(
+            answer,
+            calls=intent.calls,
+            is_idempotent=sender.is_idempotent,
+            jitter=self._random.uniform(0.8, 1.2),
+        )
+        return await self._record(doors, claim, intent, answer, settled)
+
+    async def _call(self, sender: MessageSender, account: SendingAccount, intent: Intent) -> Answer:
+        try:
+            async with asyncio.timeout(self._call_s):
+                return await sender.send(account, self._message(account, intent))
+        except TimeoutError:
+            return Unknown(Reason.NO_ANSWER, "The provider did not answer in time.")
+        except Exception as error:  # noqa: BLE001 - whatever it was, the message may have gone out
+            error_id = telemetry.new_error_id()
+            telemetry.log.error(
+                "sender failed",
+                key=str(intent.id),
+                error_id=error_id,
+                error_type=type(error).__name__,
+                exc_info=error,
+            )
+            return Unknown(Reason.SENDER_ERROR, error_id)
+
+    def _message(self, account: SendingAccount, intent: Intent) -> OutboundMessage:
+        return OutboundMessage(
+            key=intent.key,
+            to_address=intent.to_address,
+            to_name=intent.to_name,
+            from_name=account.name,
+            subject=intent.subject,
+            text=intent.body,
+            message_id=intent.rfc_message_id,
+            date=intent.dated,
+            in_reply_to=intent.thread_ids[0] if intent.thread_ids else None,
+            references=tuple(reversed(intent.thread_ids)),
+            files=[
+                OutboundFile(one.name, one.media_type, self._files.path(intent.workspace_id, one.file_id))
+                for one in intent.attachments
+            ],
+        )
+
+    async def _record(
+        self, doors: Doors, claim: Claim, intent: Intent, answer: Answer, settled: Settled
+    ) -> bool:
+        """Waits an outage out, however long: a record that comes late still counts where it is sure."""
+        while True:
+            try:
+                async with doors.open_work(intent.workspace_id) as work:
+                    return await delivering(work, Ledger(work, claim)).record(intent, answer, settled)
+            except Unavailable:
+                await asyncio.sleep(OUTAGE_WAIT_S)
+
+
+class _Contacts:
+    def __init__(self, work: Work, workspace_id: UUID) -> None:
+        self._work, self._workspace_id = work, workspace_id
+
+    async def touch(self, lead_id: UUID) -> None:
+        await touch(self._work, self._workspace_id, lead_id, Direction.OUTBOUND)
+
+    async def suppress_bounced(self, address: str) -> None:
+        await suppress(
+            self._work,
+            self._workspace_id,
+            value=address,
+            channel=Channel.EMAIL,
+            reason=SuppressionReason.HARD_BOUNCE,
+        )
+
+
+class _Accounts:
+    def __init__(self, work: Work, workspace_id: UUID) -> None:
+        self._work, self._workspace_id = work, workspace_id
+
+    async def report_broken(self, account_id: UUID, reason: str) -> None:
+        await self._report(account_id, ChannelAccountStatus.NEEDS_REAUTH, reason)
+
+    async def report_well(self, account_id: UUID) -> None:
+        await self._report(account_id, ChannelAccountStatus.CONNECTED, None)
+
+    async def _report(self, account_id: UUID, status: ChannelAccountStatus, reason: str | None) -> None:
+        await report_account(self._work, self._workspace_id, account_id, status, reason)
+
+
+def delivering(work: Work, ledger: Ledger) -> Delivering:
+    assert work.workspace_id is not None
+    workspace_id = work.workspace_id
+    return Delivering(ledger, _Contacts(work, workspace_id), _Accounts(work, workspace_id), work)
