@@ -56,8 +56,8 @@ class Settings(BaseSettings):
     )
     credential_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="Comma-separated Fernet keys for stored credentials: the first encrypts, all decrypt; the "
-        "embedded default makes and keeps its own",
+        description="Comma-separated keys of stored logins, each at least 32 bytes: the first encrypts, all "
+        "decrypt; the embedded default makes and keeps its own",
     )
     public_url: str | None = Field(
         default=None, description="Address people reach the app at; links and allowed origins come from it"
@@ -247,14 +247,23 @@ def refuse_weak_secrets(settings: Settings) -> None:
         ("SALESPAD_JWT_SECRET", settings.jwt_secret),
         *(("SALESPAD_PREVIOUS_JWT_SECRETS", previous) for previous in settings.previous_jwt_secrets),
     ]:
-        if not secret:
-            raise SystemExit(
-                f"{name} is not set: give it at least 32 random bytes (openssl rand -base64 48)."
-            )
-        if len(secret.encode()) < 32 or (settings.is_production and looks_well_known(secret)):
-            raise SystemExit(
-                f"{name} is short or well known: give it at least 32 random bytes (openssl rand -base64 48)."
-            )
+        _refuse_weak(settings, name, secret)
+    refuse_weak_credential_keys(settings)
+
+
+def refuse_weak_credential_keys(settings: Settings) -> None:
+    """The same of the keys of stored logins, which the worker needs as well."""
+    for key in settings.credential_keys or ("",):
+        _refuse_weak(settings, "SALESPAD_CREDENTIAL_KEYS", key)
+
+
+def _refuse_weak(settings: Settings, name: str, secret: str | None) -> None:
+    if not secret:
+        raise SystemExit(f"{name} is not set: give it at least 32 random bytes (openssl rand -base64 48).")
+    if len(secret.encode()) < 32 or (settings.is_production and looks_well_known(secret)):
+        raise SystemExit(
+            f"{name} is short or well known: give it at least 32 random bytes (openssl rand -base64 48)."
+        )
 
 
 def looks_well_known(secret: str) -> bool:

@@ -18,8 +18,8 @@ def main() -> None:
         raise SystemExit(f"python -m bench <name>, where <name> is one of: {', '.join(BENCHMARKS)}")
     with private_servers() as environment:
         # The product's own times, not the suite's short ones.
-        kept = ("SALESPAD_HOME", "SALESPAD_DATABASE_URL", "SALESPAD_REDIS_URL", "SALESPAD_JWT_SECRET")
-        os.environ.update({key: environment[key] for key in kept})
+        kept = ("HOME", "DATABASE_URL", "REDIS_URL", "JWT_SECRET", "CREDENTIAL_KEYS")
+        os.environ.update({f"SALESPAD_{name}": environment[f"SALESPAD_{name}"] for name in kept})
         upgrade(os.environ["SALESPAD_DATABASE_URL"])
         asyncio.run(BENCHMARKS[name]())
 

@@ -40,6 +40,7 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
         frozenset(
             {"tags", "stages", "lead", "leads", "leadImport", "leadImports", "importProgress"}
             | {"feed", "feedCursor", "conversation", "conversations", "messageAdded"}
+            | {"channelAccounts"}
         ),
     ),
     "leads, tags, notes, imports, merge, export, suppress": (
@@ -52,7 +53,7 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
     ),
     "lift a suppression, erase, stages, fields, automations, channels, members, keys, audit": (
         Role.ADMIN,
-        frozenset(),
+        frozenset({"connectEmail", "updateChannelAccount", "disconnectChannelAccount"}),
     ),
     "the workspace itself, its owner, billing": (Role.OWNER, frozenset()),
 }

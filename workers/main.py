@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from saq import Worker
 from saq.queue.redis import RedisQueue
 
+from app.channels.wiring import seal_anew
 from app.common import telemetry
 from app.common.feed_log import drop_old_events, raise_floors
 from app.common.idempotency import drop_old_keys
@@ -38,11 +39,17 @@ from app.conversations.wiring import (
 from app.files.wiring import drop_old_parts, drop_unused_files
 from app.imports.wiring import DUE as IMPORT
 from app.imports.wiring import fail_import, import_jobs, run_import
-from app.settings import Settings, read_settings, refuse_missing_database
+from app.settings import (
+    Settings,
+    read_settings,
+    refuse_missing_database,
+    refuse_weak_credential_keys,
+)
 
 CONCURRENCY = 4
 CHORES_EVERY_S = 600
 CHORE_ROWS = 5_000
+SEALED_ROWS = 500
 GRACE_S = 2
 BRISK_S = 2
 """Past this, the rest of a batch goes back for others to take."""
@@ -174,6 +181,7 @@ class Drainer:
             await raise_floors(system, resume_days=self._settings.feed_resume_days)
         await self._drop_all(drop_old_events)
         await self._drop_all(drop_old_keys)
+        await seal_anew(self._doors, self._settings, limit=SEALED_ROWS)
         await self._drop_all(partial(drop_unused_files, settings=self._settings))
         await drop_old_parts(self._settings)
 
@@ -306,6 +314,7 @@ async def _first(stop: asyncio.Event, tick: "asyncio.Task[None]") -> None:
 def main() -> None:
     settings = read_settings()
     refuse_missing_database(settings)
+    refuse_weak_credential_keys(settings)
     telemetry.configure_logging(settings)
     asyncio.run(run(settings))
 

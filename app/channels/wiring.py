@@ -2,23 +2,45 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from secrets import token_urlsafe
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from app.accounts.domain.user import clean_email
+from app.channels.application.accounts import AccountUseCases
 from app.channels.domain.account import ChannelAccountStatus, Side
 from app.channels.domain.inbound import EMAIL, IMAP, INBOUND, digest_id, is_token
 from app.channels.infrastructure.compose import compose_mail
 from app.channels.infrastructure.inbound import accept_mail, account_by_token, local_accounts
 from app.channels.infrastructure.mime import read_mail
-from app.channels.infrastructure.reads import accounts_by_id, imap_server, list_accounts, sending_account
-from app.channels.infrastructure.repository import report_account
+from app.channels.infrastructure.reads import (
+    accounts_by_id,
+    imap_server,
+    list_accounts,
+    secret_box,
+    sending_account,
+)
+from app.channels.infrastructure.repository import AccountRepository, renew_secrets, report_account
 from app.channels.infrastructure.senders import Senders, senders
 from app.channels.infrastructure.tables import imap_mailboxes, inbound_events
+from app.channels.infrastructure.trying import try_servers
 from app.common.domain import Invalid
 from app.common.jobs import create_bells
-from app.common.work import Doors
+from app.common.work import Doors, Work
 from app.settings import Settings
+
+
+def account_use_cases(work: Work, settings: Settings, workspace_id: UUID) -> AccountUseCases:
+    repository = AccountRepository(work, secret_box(settings))
+    return AccountUseCases(workspace_id, repository, work, lambda: token_urlsafe(32))
+
+
+async def seal_anew(doors: Doors, settings: Settings, *, limit: int) -> None:
+    """Every stored login under the first of the keys, some in each transaction. Repeated, it changes nothing."""
+    rows, last = limit, UUID(int=0)
+    while rows == limit:
+        async with doors.open_system() as system:
+            rows, last = await renew_secrets(system, secret_box(settings), limit=limit, after=last)
 
 
 async def find_account_by_token(doors: Doors, token: str) -> tuple[UUID, UUID] | None:
@@ -87,6 +109,7 @@ __all__ = [
     "Senders",
     "Side",
     "accept_mail",
+    "account_use_cases",
     "accounts_by_id",
     "compose_mail",
     "find_account_by_token",
@@ -96,9 +119,11 @@ __all__ = [
     "list_accounts",
     "read_mail",
     "report_account",
+    "seal_anew",
     "senders",
     "sending_account",
     "serve_local_mailbox",
     "take_local_mail",
     "take_mail",
+    "try_servers",
 ]

@@ -119,12 +119,14 @@ def check_settings(_config: Config) -> Iterator[Finding]:
         for name, text in name_problems(error):
             yield Finding("settings", f"{name}: {text}", f"correct or unset {name}")
         return
-    secret = settings.jwt_secret or ""
-    is_weak = len(secret.encode()) < 32 or (settings.is_production and looks_well_known(secret))
-    if (secret or settings.is_production) and is_weak:
-        fix = "give it at least 32 random bytes: openssl rand -base64 48"
-        yield Finding("settings", "SALESPAD_JWT_SECRET is missing, short or well known", fix)
-        return
+    secrets = [("SALESPAD_JWT_SECRET", settings.jwt_secret or "")]
+    secrets += [("SALESPAD_CREDENTIAL_KEYS", key) for key in settings.credential_keys or ("",)]
+    for name, secret in secrets:
+        is_weak = len(secret.encode()) < 32 or (settings.is_production and looks_well_known(secret))
+        if (secret or settings.is_production) and is_weak:
+            fix = "give it at least 32 random bytes: openssl rand -base64 48"
+            yield Finding("settings", f"{name} is missing, short or well known", fix)
+            return
     yield Finding("settings", f"{settings.env} on {settings.host}:{settings.port}")
 
 

@@ -108,10 +108,11 @@ class Launch:
 
     def environment(self) -> dict[str, str]:
         """What every child sees. In production secrets are given, never invented."""
-        if self.config.is_production and not self.config.jwt_secret:
-            raise EmbeddedError(
-                "SALESPAD_JWT_SECRET is not set: production never makes its own (openssl rand -base64 48)."
-            )
+        for name in ("SALESPAD_JWT_SECRET", "SALESPAD_CREDENTIAL_KEYS"):
+            if self.config.is_production and not os.environ.get(name):
+                raise EmbeddedError(
+                    f"{name} is not set: production never makes its own (openssl rand -base64 48)."
+                )
         return dict(os.environ) | {
             "SALESPAD_ENV": self.config.env,
             "SALESPAD_HOME": str(self.home.root),

@@ -33,6 +33,7 @@ ENVIRONMENT = {
     "SALESPAD_ENV": "test",
     "SALESPAD_BCRYPT_COST": "4",
     "SALESPAD_IMPORT_LEASE_S": "5",
+    "SALESPAD_MAILBOX_SMTP_URL": "smtp://127.0.0.1:9",  # addresses of it can be connected; nobody listens
     "SALESPAD_POLL_S": "0.2",
     "SALESPAD_POOL_SIZE": "10",
 }

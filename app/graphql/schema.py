@@ -7,6 +7,8 @@ from strawberry.types.execution import ExecutionContext
 
 from app.accounts.presentation.mutations import AccountsMutation
 from app.accounts.presentation.queries import AccountsQuery
+from app.channels.presentation.mutations import ChannelsMutation
+from app.channels.presentation.queries import ChannelsQuery, load_accounts
 from app.common.graphql import BatchFunction
 from app.common.scalars import SCALARS
 from app.conversations.presentation.presence import PresenceMutation, PresenceSubscription
@@ -26,7 +28,7 @@ from app.tags.presentation.queries import TagsQuery
 
 
 @strawberry.type(description="What can be read.")
-class Query(AccountsQuery, TagsQuery, LeadsQuery, ImportsQuery, ConversationsQuery, FeedQuery):
+class Query(AccountsQuery, TagsQuery, LeadsQuery, ImportsQuery, ChannelsQuery, ConversationsQuery, FeedQuery):
     pass
 
 
@@ -39,6 +41,7 @@ class Mutation(
     ImportsMutation,
     PresenceMutation,
     SendingMutation,
+    ChannelsMutation,
 ):
     pass
 
@@ -53,6 +56,7 @@ BATCHES: dict[str, BatchFunction] = {
     "row_problems": load_row_problems,
     "conversations": load_conversations,
     "messages": load_message_pages,
+    "channel_accounts": load_accounts,
 }
 """What nested fields load, by the name their type asks for."""
 

@@ -65,7 +65,10 @@ def test_unreachable_servers(config: Config) -> None:
     assert "redis" not in problems(dataclasses.replace(config, redis_url=OFF))
 
 
-@pytest.mark.parametrize(("name", "text"), [("SALESPAD_PORT", "70000"), ("SALESPAD_JWT_SECRET", "short")])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("SALESPAD_PORT", "70000"), ("SALESPAD_JWT_SECRET", "short"), ("SALESPAD_CREDENTIAL_KEYS", "short")],
+)
 def test_wrong_settings(config: Config, monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
     monkeypatch.setenv(name, text)
     assert name in problems(config)["settings"]

@@ -174,6 +174,9 @@ def test_production_invents_no_secret(launcher: Launcher, monkeypatch: pytest.Mo
     command = [sys.executable, "-c", PRODUCTION]
     assert launcher.start(command=command).wait(10) == 1
     assert "SALESPAD_JWT_SECRET is not set" in launcher.text
+    monkeypatch.setenv("SALESPAD_JWT_SECRET", "0123456789abcdef" * 4)
+    assert launcher.start(command=command).wait(10) == 1
+    assert "SALESPAD_CREDENTIAL_KEYS is not set" in launcher.text
     assert not (launcher.home / "postgres").exists()
 
 

@@ -1,14 +1,15 @@
 """What a channel account is, what may be changed of it, and what may be refused."""
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from app.accounts.domain.user import clean_email
-from app.channels.domain.servers import MailServer
+from app.channels.domain.servers import MailServer, Protocol, mail_server
 from app.common.domain import (
     Conflict,
     Event,
@@ -164,6 +165,18 @@ def clean_address(address: str) -> str:
     return clean_email(address, "address")
 
 
+def clean_smtp(url: str | None, *, has_local_mailbox: bool) -> MailServer | None:
+    """None: the local mailbox, where there is one. Raises Invalid."""
+    if url is None and not has_local_mailbox:
+        raise NoLocalMailbox
+    return mail_server(Protocol.SMTP, url, "smtpUrl") if url is not None else None
+
+
+def clean_imap(url: str | None) -> MailServer | None:
+    """Raises Invalid."""
+    return mail_server(Protocol.IMAP, url, "imapUrl") if url is not None else None
+
+
 def clean_daily_limit(limit: int | None) -> int | None:
     if limit is not None and limit < 1:
         raise Invalid(
@@ -172,7 +185,53 @@ def clean_daily_limit(limit: int | None) -> int | None:
     return limit
 
 
-def all_refusals(refusals: Sequence[SalesPadError]) -> None:
+def new_email_account(
+    *, name: str, address: str, smtp_url: str | None, imap_url: str | None, has_local_mailbox: bool
+) -> NewEmailAccount:
+    """Every field cleaned; no server has been tried. Raises Invalid, or Refusals for several."""
+    refusals: list[SalesPadError] = []
+    new = NewEmailAccount(
+        name=_or_note(refusals, "", lambda: clean_name(name)),
+        address=_or_note(refusals, "", lambda: clean_address(address)),
+        smtp=_or_note(refusals, None, lambda: clean_smtp(smtp_url, has_local_mailbox=has_local_mailbox)),
+        imap=_or_note(refusals, None, lambda: clean_imap(imap_url)),
+    )
+    raise_all(refusals)
+    return new
+
+
+def clean_changes(given: Mapping[str, Any], *, has_local_mailbox: bool) -> dict[str, Any]:
+    """What was given of name, smtp_url, imap_url, daily_limit, as `ChannelAccount.update` takes it.
+
+    Raises Invalid, or Refusals for several.
+    """
+    refusals: list[SalesPadError] = []
+    cleaners: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+        "name": ("name", lambda name: clean_name(name or "")),
+        "smtp_url": ("smtp", lambda url: clean_smtp(url, has_local_mailbox=has_local_mailbox)),
+        "imap_url": ("imap", clean_imap),
+        "daily_limit": ("daily_limit", clean_daily_limit),
+    }
+    changes = {
+        cleaners[field][0]: _or_note(refusals, None, partial(cleaners[field][1], value))
+        for field, value in given.items()
+    }
+    raise_all(refusals)
+    return changes
+
+
+Cleaned = TypeVar("Cleaned")
+
+
+def _or_note(refusals: list[SalesPadError], instead: Cleaned, clean: Callable[[], Cleaned]) -> Cleaned:
+    try:
+        return clean()
+    except SalesPadError as refusal:
+        refusals.append(refusal)
+        return instead
+
+
+def raise_all(refusals: Sequence[SalesPadError]) -> None:
     """Raises what there is, together."""
     if refusals:
         raise refusals[0] if len(refusals) == 1 else Refusals(refusals)

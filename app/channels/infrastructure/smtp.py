@@ -147,7 +147,10 @@ class SmtpSender:
 
     async def _send(self, address: str, message: OutboundMessage, pool: Pool, doubt: "Doubt") -> Answer:
         envelope = Envelope.of(address, message.to_address)
-        content = await asyncio.to_thread(self._compose, address, message)
+        try:
+            content = await asyncio.to_thread(self._compose, address, message)
+        except OSError:
+            return Retry("NO_FILE", "An attachment cannot be read from the store.")
         async with pool.slots:
             connection = await self._ready(pool, envelope.sender_domain)
             try:
@@ -294,8 +297,6 @@ def _not_sent(error: Exception, server: MailServer) -> Answer:
     match error:
         case EmailNotValidError():
             return Rejected("BAD_ADDRESS", "This is no e-mail address.", is_address_bad=True)
-        case FileNotFoundError():
-            return Retry("NO_FILE", "An attachment is missing from the store.")
         case CannotReach():
             failure = error
         case _:

@@ -134,6 +134,15 @@ def test_weak_secrets_stop_the_start(environment: str, secret: str | None) -> No
 
 
 def test_a_weak_previous_secret_stops_the_start_too() -> None:
-    refuse_weak_secrets(Settings(env="production", jwt_secret=SECRET, previous_jwt_secrets=(OTHER,)))
+    good = Settings(
+        env="production", jwt_secret=SECRET, previous_jwt_secrets=(OTHER,), credential_keys=(OTHER,)
+    )
+    refuse_weak_secrets(good)
     with pytest.raises(SystemExit, match="SALESPAD_PREVIOUS_JWT_SECRETS"):
-        refuse_weak_secrets(Settings(env="production", jwt_secret=SECRET, previous_jwt_secrets=("old",)))
+        refuse_weak_secrets(good.model_copy(update={"previous_jwt_secrets": ("old",)}))
+
+
+@pytest.mark.parametrize("keys", [(), ("short",), (OTHER, "short"), (OTHER, "a" * 64)])
+def test_weak_keys_of_stored_logins_stop_the_start(keys: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit, match="SALESPAD_CREDENTIAL_KEYS"):
+        refuse_weak_secrets(Settings(env="production", jwt_secret=SECRET, credential_keys=keys))
