@@ -76,8 +76,8 @@ def is_auto_reply(headers: Headers, subject: str) -> bool:
     `Precedence: bulk` and lists are no auto-replies: people write through lists. A subject such as "Out of office" or
     X-Auto-Response-Suppress (Exchange sets it on people's mails) tells nothing alone, together they do.
     """
-    submitted = parameters(headers.get("auto-submitted", ""))[0]
-    if submitted and submitted != "no":
+    submitted = re.split(r"[\s;(]", headers.get("auto-submitted", "").strip().lower(), maxsplit=1)[0]
+    if submitted not in ("", "no"):
         return True
     precedence = headers.get("precedence", "").strip().lower()
     if precedence in ("auto_reply", "auto-reply") or headers.get("preference", "").lower() == "auto_reply":
@@ -113,7 +113,7 @@ _RETURNED = frozenset({"message/rfc822", "text/rfc822-headers", "message/global"
 
 
 def _standard(headers: Headers, text: str, report: MailPart, parts: Sequence[MailPart]) -> Bounce | None:
-    groups = re.split(rb"(?:\r?\n|\r)[ \t]*(?:\r?\n|\r)", report.content[:MAX_REPORT].strip())
+    groups = re.split(rb"(?>\r\n|\n|\r)[ \t]*(?>\r\n|\n|\r)", report.content[:MAX_REPORT].strip())
     told = [bounce for group in groups[:MAX_RECIPIENTS] if (bounce := _told_of(read_headers(group)))]
     if not told:
         return None

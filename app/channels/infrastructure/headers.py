@@ -17,7 +17,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from app.channels.infrastructure.texts import clean_line, decode
 
-MAX_BLOCK = 1_000_000
+MAX_BLOCK = 4_000_000
 """Bytes of one part's headers that are read; what stands behind is not."""
 MAX_HEADER = 65_536
 MAX_PARAMETERS = 8_192
@@ -152,21 +152,16 @@ def addresses(value: str) -> Sequence[Address]:
     """The people of a From, To or Cc, as far as they can be made out; groups are taken apart."""
     people: list[Address] = []
     value = value[:MAX_HEADER]
-    for words, address in _mailboxes(value):
-        name = clean_line(decode_words(" ".join(words)), MAX_NAME).strip("\"' ") or None
-        written = address if "@" in address else _written_in(words)
+    for words, angled in _mailboxes(value):
+        name, written = decode_words(" ".join(words)), angled
+        if "@" not in angled and (found := _ADDRESS.search(name)):
+            name, written = name.replace(found[0], " "), found[0]
+        name = clean_line(name, MAX_NAME).strip("\"'<> ")
         if (normal := normal_address(written)) is not None:
-            people.append(Address(normal, name if name is not None and name.lower() != normal else None))
+            people.append(Address(normal, name if name.lower() not in ("", normal) else None))
             if len(people) == MAX_ADDRESSES:
                 break
-    if not people and (normal := normal_address(_written_in([value]))) is not None:
-        people.append(Address(normal, None))
     return people
-
-
-def _written_in(words: Sequence[str]) -> str:
-    found = _ADDRESS.search(decode_words(" ".join(words)))
-    return found[0] if found else ""
 
 
 def _mailboxes(value: str) -> Iterator[tuple[list[str], str]]:

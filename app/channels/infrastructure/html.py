@@ -58,6 +58,7 @@ _QUOTE_CLASSES = frozenset({
 _QUOTED_FROM_HERE = frozenset({"divrplyfwdmsg", "appendonsend", "olk_src_body_section", "reply-intro"})
 """Outlook's marks: they stand beside what is quoted, which goes on to the end."""
 
+_OPENING = re.compile(r"<(?=[a-zA-Z/!?])")
 _TAG_OPENS = re.compile(r"</?[a-zA-Z]")
 _TAG = re.compile(
     r"<(/?)([a-zA-Z][^\s/>]*+)"
@@ -66,6 +67,7 @@ _TAG = re.compile(
 _ATTRIBUTE = re.compile(
     r"([^\s/>][^\s/>=]*+)(?:\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>][^\s>]*+))?+)?+"
 )
+_ADDRESS = re.compile(r"\s*(https?://|mailto:)", re.IGNORECASE)
 _LINK = re.compile(r"https?://[^\s<>\"']{1,1900}[^\s<>\"'.,;:!?)\]}]")
 
 
@@ -121,36 +123,29 @@ def tokens(html: str) -> Iterator[Token]:
     """Tags and texts in order. Comments, declarations and what _UNREAD names are passed over."""
     position = 0
     unclosed: set[str] = set()
-    while (opening := html.find("<", position)) >= 0:
-        if opening > position:
-            yield Token("", _unescaped(html[position:opening]))
-        if _TAG_OPENS.match(html, opening):
-            tag = _TAG.match(html, opening)
-            if tag is None:
-                return  # it never closes: browsers show nothing of it either
-            name, is_end = tag[2].lower(), bool(tag[1])
-            if name not in _UNREAD:
-                yield Token(name, attributes=tag[3], is_end=is_end)
-            position = (
-                tag.end() if name not in _UNREAD or is_end else _behind(html, name, tag.end(), unclosed)
-            )
-        else:
-            position, text = _passed_over(html, opening)
-            if text:
-                yield Token("", text)
+    while opening := _OPENING.search(html, position):
+        if opening.start() > position:
+            yield Token("", _unescaped(html[position : opening.start()]))
+        if not _TAG_OPENS.match(html, opening.start()):
+            position = _behind_comment(html, opening.start())
+            continue
+        tag = _TAG.match(html, opening.start())
+        if tag is None:
+            return  # it never closes: browsers show nothing of it either
+        name, is_end = tag[2].lower(), bool(tag[1])
+        if name not in _UNREAD:
+            yield Token(name, attributes=tag[3], is_end=is_end)
+        position = tag.end() if name not in _UNREAD or is_end else _behind(html, name, tag.end(), unclosed)
     if position < len(html):
         yield Token("", _unescaped(html[position:]))
 
 
-def _passed_over(html: str, opening: int) -> tuple[int, str]:
-    """What is no tag: (where to go on, the text it is after all)."""
-    if html.startswith("<!--", opening):
-        end = html.find("-->", opening + 2)
-        return (end + 3 if end >= 0 else len(html)), ""
-    if html[opening + 1 : opening + 2] not in ("!", "?", "/"):
-        return opening + 1, "<"
-    end = html.find(">", opening)
-    return (end + 1 if end >= 0 else len(html)), ""
+def _behind_comment(html: str, opening: int) -> int:
+    """Comments, declarations and what browsers take for one; an open one goes on to the end."""
+    is_comment = html.startswith("<!--", opening)
+    mark = "-->" if is_comment else ">"
+    end = html.find(mark, opening + 2)
+    return end + len(mark) if end >= 0 else len(html)
 
 
 def _behind(html: str, name: str, position: int, unclosed: set[str]) -> int:
@@ -206,7 +201,7 @@ def _opened(token: Token) -> str:
     kept = [
         f' {name}="{escape(value[:MAX_URL])}"'
         for name in sorted(ATTRIBUTES.get(token.name, ()))
-        if (value := token.attribute(name))
+        if (value := token.attribute(name)) and (name != "href" or _ADDRESS.match(value))
     ]
     return f"<{token.name}{''.join(kept)}>"
 
@@ -275,7 +270,7 @@ class _TextWriter:
 
     def _end(self, name: str) -> None:
         if name in _BLOCKS:
-            self._break(is_paragraph=name in _PARAGRAPHS)
+            self._break()
         if name == "pre":
             self._preformatted = max(0, self._preformatted - 1)
         elif name == "a" and self._links:
@@ -288,6 +283,8 @@ class _TextWriter:
                 self._depth -= is_quote
                 if opened == name:
                     break
+        if name in _PARAGRAPHS:
+            self._break(is_paragraph=True)
 
     def _end_link(self, address: str, start: int) -> None:
         label = "".join(self._line[start:]).strip()

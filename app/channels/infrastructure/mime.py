@@ -11,6 +11,7 @@ from dataclasses import replace
 from app.channels.domain.mail import Mail, MailPart
 from app.channels.infrastructure.bounces import bounce_of, is_auto_reply
 from app.channels.infrastructure.headers import (
+    MAX_ADDRESSES,
     Address,
     Headers,
     addresses,
@@ -49,9 +50,11 @@ def _read(raw: bytes) -> Mail:
     mail = Parts(raw)
     headers = mail.root.headers
     subject = text_of(headers, "subject", MAX_SUBJECT)
-    written = "\n\n".join(text for body in mail.texts[:MAX_BODIES] if (text := _text_of(body)))
+    bodies = mail.texts[:MAX_BODIES]
+    texts = [_text_of(body) for body in bodies]
+    written = "\n\n".join(filter(None, texts))
     text, quoted = fold(clean(written, MAX_READ), is_forward=bool(_FORWARDED.match(subject or "")))
-    parts = [*mail.attached, *_left_over(mail)]
+    parts = [*mail.attached, *_left_over(mail, texts)]
     sender = next(iter(addresses(headers.get("from", "") or headers.get("sender", ""))), None)
     bounce = bounce_of(headers, written[:MAX_TEXT], parts, sender.value if sender else None)
     result = Mail(
@@ -62,7 +65,7 @@ def _read(raw: bytes) -> Mail:
         subject=subject,
         text=text[:MAX_TEXT],
         quoted_text=(quoted or "")[:MAX_TEXT] or None,
-        html=_html_of(mail.texts[:MAX_BODIES]),
+        html=_html_of(bodies, texts),
         message_id=next(iter(message_ids(headers.get("message-id", ""))), None),
         in_reply_to=next(iter(message_ids(headers.get("in-reply-to", ""))), None),
         references=message_ids(headers.get("references", "")),
@@ -75,7 +78,7 @@ def _read(raw: bytes) -> Mail:
 
 
 def _recipients(headers: Headers) -> Sequence[Address]:
-    return [*addresses(headers.get("to", "")), *addresses(headers.get("cc", ""))]
+    return [*addresses(headers.get("to", "")), *addresses(headers.get("cc", ""))][:MAX_ADDRESSES]
 
 
 def _text_of(body: Text) -> str:
@@ -88,13 +91,15 @@ def _text_of(body: Text) -> str:
     return text_from_html(_decoded(body.html)) if body.html is not None else ""
 
 
-def _html_of(bodies: Sequence[Text]) -> str | None:
+def _html_of(bodies: Sequence[Text], texts: Sequence[str]) -> str | None:
     """All bodies as one, sanitised; None where none is HTML or it is too long to be shown as such."""
     if not any(body.html for body in bodies):
         return None
-    pieces = [_decoded(body.html) if body.html else text_to_html(_text_of(body)) for body in bodies]
-    joined = "\n".join(pieces)
-    return sanitized(joined) or None
+    pieces = [
+        _decoded(body.html) if body.html else text_to_html(text)
+        for body, text in zip(bodies, texts, strict=True)
+    ]
+    return sanitized("\n".join(pieces)) or None
 
 
 def _decoded(node: Node) -> str:
@@ -105,12 +110,12 @@ def _decoded(node: Node) -> str:
     return clean(decode(content, charset), MAX_READ)
 
 
-def _left_over(mail: Parts) -> Sequence[MailPart]:
+def _left_over(mail: Parts, texts: Sequence[str]) -> Sequence[MailPart]:
     """Bodies that are longer than what is stored of them, whole."""
     rest = [node for body in mail.texts[MAX_BODIES:] if (node := body.plain or body.html)]
-    for body in mail.texts[:MAX_BODIES]:
+    for body, text in zip(mail.texts, texts, strict=False):
         node = body.plain or body.html
-        if node is not None and (node.end - node.start > MAX_READ or len(_text_of(body)) > MAX_TEXT):
+        if node is not None and (node.end - node.start > MAX_READ or len(text) > MAX_TEXT):
             rest.append(node)
     return [
         MailPart(

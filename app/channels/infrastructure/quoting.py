@@ -96,7 +96,8 @@ def _attribution_end(lines: Sequence[str], number: int) -> int | None:
 
 
 def _ends_as_attribution(text: str) -> bool:
-    return _ENDS.search(text.rstrip()[-250:]) is not None
+    tail = text.rstrip()[-250:]
+    return tail.endswith(":") and _ENDS.search(tail) is not None
 
 
 def _trailing_quote(lines: Sequence[str]) -> int | None:
