@@ -71,7 +71,7 @@ def is_at_a_door(importer: str, imported: str) -> bool:
     layer = importer.split(".")[2] if importer.count(".") > 1 else ""
     if layer in ("domain", "application"):
         return inner.split(".")[0] == "domain"
-    if importer.endswith(".infrastructure.reads") and inner == "infrastructure.tables":
+    if re.search(r"\.infrastructure\.(\w+_)?reads$", importer) and inner == "infrastructure.tables":
         return True  # one screen is one SQL statement; that it is a lower module's, the layers see to
     above = next((rule for name, rule in ENTRY_POINTS.items() if f"{importer}.".startswith(f"{name}.")), None)
     return (

@@ -33,7 +33,7 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
     ),
     "own profile, password, sessions, read pointers, drafts; viewer, members; presence": (
         Role.VIEWER,
-        frozenset({"viewer", "presence", "setTyping"}),
+        frozenset({"viewer", "members", "presence", "setTyping", "markConversationRead", "saveDraft"}),
     ),
     "read leads, tags, stages, board, imports, conversations, templates, dashboard, feed": (
         Role.VIEWER,
@@ -45,11 +45,14 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
     ),
     "leads, tags, notes, imports, merge, export, suppress": (
         Role.MEMBER,
-        frozenset({"createTag", "updateTag", "deleteTag", "createLead", "importLeads"}),
+        frozenset({"createTag", "updateTag", "deleteTag", "createLead", "importLeads", "addNote"}),
     ),
     "conversations, messages, templates, snippets, bulk sends": (
         Role.MEMBER,
-        frozenset({"sendMessage", "cancelMessage", "resendMessage"}),
+        frozenset(
+            {"startConversation", "assignConversation", "snoozeConversation", "closeConversation"}
+            | {"reopenConversation", "sendMessage", "cancelMessage", "resendMessage"}
+        ),
     ),
     "lift a suppression, erase, stages, fields, automations, channels, members, keys, audit": (
         Role.ADMIN,

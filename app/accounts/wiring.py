@@ -9,7 +9,13 @@ from app.accounts.application.accounts import AccountUseCases
 from app.accounts.application.sessions import SessionUseCases
 from app.accounts.domain.ports import AccountStore
 from app.accounts.infrastructure.passwords import PasswordService
-from app.accounts.infrastructure.reads import hold_member, member_by_id, phone_region
+from app.accounts.infrastructure.reads import (
+    held_member_name,
+    hold_member,
+    list_members,
+    member_by_id,
+    phone_region,
+)
 from app.accounts.infrastructure.repository import AccountRepository
 from app.accounts.infrastructure.revocations import RevocationService
 from app.accounts.infrastructure.tokens import TokenService
@@ -82,7 +88,9 @@ __all__ = [
     "account_store",
     "account_use_cases",
     "accounts_services",
+    "held_member_name",
     "hold_member",
+    "list_members",
     "member_by_id",
     "phone_region",
 ]

@@ -6,27 +6,31 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from app.channels.wiring import INBOUND, inbound_events, senders
-from app.common.domain import ActorKind, Channel, Direction
+from app.common.domain import Actor, ActorKind, Channel, Direction
 from app.common.idempotency import Idempotency
 from app.common.work import Work
+from app.conversations.application.inbox import InboxUseCases
 from app.conversations.application.sending import SendingUseCases
 from app.conversations.domain.delivery import DUE as DELIVERY
 from app.conversations.domain.sending import AttachedFile
 from app.conversations.infrastructure.courier import Courier
 from app.conversations.infrastructure.inbound import fail_mail, receive_mail
+from app.conversations.infrastructure.list_reads import (
+    ConversationConditions,
+    ConversationPage,
+    list_conversations,
+)
 from app.conversations.infrastructure.outgoing import OutgoingRepository, attached_files
 from app.conversations.infrastructure.presence import Bell, Presences
 from app.conversations.infrastructure.reads import (
-    ConversationConditions,
-    ConversationPage,
     MessagePage,
     Wanted,
     are_there,
     conversations_by_id,
-    list_conversations,
     messages_by_id,
     messages_of,
 )
+from app.conversations.infrastructure.repository import ConversationRepository
 from app.conversations.infrastructure.tables import deliveries
 from app.files.wiring import take_uploads
 from app.leads.domain.timeline import Entry, InteractionType
@@ -84,6 +88,13 @@ class _Timeline:
         await timeline(self._work, self._workspace_id).record([entry])
 
 
+def inbox_use_cases(work: Work, actor: Actor) -> InboxUseCases:
+    workspace_id = actor.workspace_id
+    return InboxUseCases(
+        workspace_id, actor.user_id, ConversationRepository(work), timeline(work, workspace_id), work, uuid7
+    )
+
+
 __all__ = [
     "DELIVERY",
     "INBOUND",
@@ -98,6 +109,7 @@ __all__ = [
     "deliveries",
     "fail_mail",
     "inbound_events",
+    "inbox_use_cases",
     "list_conversations",
     "messages_by_id",
     "messages_of",

@@ -122,7 +122,8 @@ class FeedSubscription:
             if event is not None:
                 position = event.seq
                 kind = FeedKind.of(event.name)
-                if kind is not None and (kinds is None or kind in kinds):
+                is_wanted = kind is not None and (kinds is None or kind in kinds)
+                if kind is not None and is_wanted and _may_see(info, event):
                     passed_over = 0
                     yield _shared(info, event, kind)
                     continue
@@ -130,6 +131,11 @@ class FeedSubscription:
             if event is None or passed_over == HEARTBEAT_EVENTS:
                 passed_over = 0
                 yield _heartbeat(info, position)
+
+
+def _may_see(info: Info, event: FeedEvent) -> bool:
+    """What somebody has read is told on their own screens only: it changes nobody else's."""
+    return event.changed != ["read"] or event.facts.get("userId") == str(info.context.signed_in.user_id)
 
 
 def _heartbeat(info: Info, seq: int) -> FeedItem:
@@ -158,7 +164,7 @@ async def _add_entity(info: Info, event: FeedEvent, item: FeedItem, scope: Scope
     """What the item is about, where it is one and asked for."""
     ids, context, thing = event.entity_ids, info.context, event.name.partition(".")[0]
     once = context.shares.once
-    if thing == "lead" and selects(info, "lead"):
+    if thing in ("lead", "note") and selects(info, "lead"):
         item.lead = (await once(event, ("lead", scope), lambda: load_leads(context, ids)))[0]
     elif thing == "import" and selects(info, "leadImport"):
         item.lead_import = (await once(event, ("import", scope), lambda: load_imports(context, ids)))[0]

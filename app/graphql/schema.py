@@ -11,6 +11,7 @@ from app.channels.presentation.mutations import ChannelsMutation
 from app.channels.presentation.queries import ChannelsQuery, load_accounts
 from app.common.graphql import BatchFunction
 from app.common.scalars import SCALARS
+from app.conversations.presentation.mutations import ConversationsMutation
 from app.conversations.presentation.presence import PresenceMutation, PresenceSubscription
 from app.conversations.presentation.queries import ConversationsQuery, load_conversations, load_message_pages
 from app.conversations.presentation.sending import SendingMutation
@@ -39,6 +40,7 @@ class Mutation(
     TagsMutation,
     LeadsMutation,
     ImportsMutation,
+    ConversationsMutation,
     PresenceMutation,
     SendingMutation,
     ChannelsMutation,

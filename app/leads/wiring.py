@@ -21,6 +21,7 @@ from app.leads.infrastructure.reads import (
     leads_by_id,
     list_leads,
     list_stages,
+    read_interaction,
 )
 from app.leads.infrastructure.repository import LeadRepository, StageRepository
 from app.leads.infrastructure.timeline import TimelineRepository
@@ -76,6 +77,7 @@ __all__ = [
     "list_leads",
     "list_stages",
     "reach_or_create",
+    "read_interaction",
     "stage_use_cases",
     "suppress",
     "timeline",

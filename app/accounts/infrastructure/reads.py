@@ -39,6 +39,26 @@ MEMBER = Statement(
     .join_from(member, app_user, member.c.user_id == app_user.c.id)
     .where(member.c.workspace_id == bindparam("workspace_id"), member.c.user_id == bindparam("user_id"))
 )
+HOLD_NAME = Statement(
+    select(app_user.c.name)
+    .join_from(member, app_user, member.c.user_id == app_user.c.id)
+    .where(member.c.workspace_id == bindparam("workspace_id"), member.c.user_id == bindparam("user_id"))
+    .with_for_update(key_share=True, read=True, of=member)
+)
+MEMBERS = Statement(
+    select(
+        cast(app_user.c.id, Text).label("id"),
+        app_user.c.name,
+        app_user.c.email,
+        app_user.c.locale,
+        member.c.role,
+        member.c.joined_at,
+    )
+    .join_from(member, app_user, member.c.user_id == app_user.c.id)
+    .where(member.c.workspace_id == bindparam("workspace_id"))
+    .order_by(app_user.c.name, app_user.c.id)
+    .limit(1000)
+)
 PHONE_REGION = Statement(select(workspace.c.phone_region).where(workspace.c.id == bindparam("workspace_id")))
 
 
@@ -53,6 +73,17 @@ async def read_memberships(doors: Doors, user_id: UUID) -> list[asyncpg.Record]:
 async def hold_member(work: Work, workspace_id: UUID, user_id: UUID) -> bool:
     """Whether they belong to the workspace; if so, they do until the commit."""
     return bool(await work.fetch(HOLD_MEMBER, workspace_id=workspace_id, user_id=user_id))
+
+
+async def held_member_name(work: Work, workspace_id: UUID, user_id: UUID) -> str | None:
+    """As `hold_member`, with what colleagues call them; None for somebody who is no member."""
+    row = await work.fetch_one(HOLD_NAME, workspace_id=workspace_id, user_id=user_id)
+    return str(row["name"]) if row else None
+
+
+async def list_members(reads: Reads, workspace_id: UUID) -> list[asyncpg.Record]:
+    """By name."""
+    return await reads.fetch(MEMBERS, workspace_id=workspace_id)
 
 
 async def phone_region(reads: Reads, workspace_id: UUID) -> str:

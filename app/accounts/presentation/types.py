@@ -40,6 +40,18 @@ class Membership:
     role: Role = strawberry.field(description="What they may do there.")
 
 
+@strawberry.type(description="Somebody who belongs to the workspace.")
+class Member:
+    user: User = strawberry.field(description="The person.")
+    role: Role = strawberry.field(description="What they may do here.")
+    joined_at: datetime = strawberry.field(description="When they joined.")
+
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> Self:
+        user = User(id=row["id"], name=row["name"], email=row["email"], locale=row["locale"])
+        return cls(user=user, role=Role(row["role"]), joined_at=row["joined_at"])
+
+
 @strawberry.type(description="Who is signed in, and in which workspace.")
 class Viewer:
     user: User = strawberry.field(description="The person.")

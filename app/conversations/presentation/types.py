@@ -224,3 +224,37 @@ class ConversationFilter:
 @strawberry.input(description="Which conversation.")
 class ConversationIdInput:
     id: strawberry.ID = strawberry.field(description="The conversation.")
+
+
+@strawberry.input(description="A conversation with a lead over an account.")
+class StartConversationInput:
+    lead_id: strawberry.ID = strawberry.field(description="The lead; it needs an e-mail address.")
+    account_id: strawberry.ID = strawberry.field(
+        description="The account to write from; it must be connected."
+    )
+
+
+@strawberry.input(description="Who is to look after a conversation.")
+class AssignConversationInput:
+    id: strawberry.ID = strawberry.field(description="The conversation.")
+    user_id: strawberry.ID | None = strawberry.field(description="A member; null: nobody.", default=None)
+
+
+@strawberry.input(description="Until when a conversation is put away.")
+class SnoozeConversationInput:
+    id: strawberry.ID = strawberry.field(description="The conversation.")
+    until: datetime = strawberry.field(description="When it comes back: a moment within a year.")
+
+
+@strawberry.input(description="How far the viewer has read.")
+class MarkConversationReadInput:
+    id: strawberry.ID = strawberry.field(description="The conversation.")
+    up_to_message_id: strawberry.ID | None = strawberry.field(
+        description="The newest message they saw; null: the newest there is.", default=None
+    )
+
+
+@strawberry.input(description="What the viewer has begun to write.")
+class SaveDraftInput:
+    conversation_id: strawberry.ID = strawberry.field(description="The conversation.")
+    body: str = strawberry.field(description="At most 100,000 characters; empty: drop it.")

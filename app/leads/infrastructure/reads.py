@@ -33,7 +33,7 @@ from app.common.database import Statement
 from app.common.feed_log import feed_head
 from app.common.paging import Keyset, Page
 from app.common.work import Reads
-from app.leads.infrastructure.tables import lead, lead_identity, lead_tag, stage
+from app.leads.infrastructure.tables import interaction, lead, lead_identity, lead_tag, stage
 
 COUNT_MAX = 10_000
 PLAIN = (
@@ -178,6 +178,23 @@ def _count_statement(used: frozenset[str]) -> Statement:
 BY_IDS = Statement(
     _lead_columns(with_identities=True).where(lead.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
 )
+
+
+INTERACTION = Statement(
+    select(
+        cast(interaction.c.id, Text).label("id"),
+        *(interaction.c[name] for name in ("type", "channel", "direction", "content", "actor_kind", "cause")),
+        interaction.c.created_at,
+        cast(app_user.c.id, Text).label("actor_id"),
+        *(app_user.c[name].label(f"actor_{name}") for name in ("name", "email", "locale")),
+    )
+    .select_from(interaction.outerjoin(app_user, app_user.c.id == interaction.c.actor_id))
+    .where(interaction.c.workspace_id == bindparam("workspace_id"), interaction.c.id == bindparam("id"))
+)
+
+
+async def read_interaction(reads: Reads, workspace_id: UUID, id: UUID) -> asyncpg.Record | None:
+    return await reads.fetch_one(INTERACTION, workspace_id=workspace_id, id=id)
 
 
 async def list_stages(reads: Reads, workspace_id: UUID) -> list[asyncpg.Record]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.common.work import Doors
-from app.conversations.infrastructure import reads
+from app.conversations.infrastructure import list_reads
 from tests.factories.accounts import Person, sign_up
 from tests.factories.conversations import inbound, make_lead, open_account, open_conversation, outbound
 
@@ -127,9 +127,9 @@ async def test_pages_are_the_same_whether_a_word_is_rare_or_common(
 
 def limited(hits_max: int, has_after: bool) -> Any:
     """The list's statement with another `HITS_MAX`."""
-    statement = reads._list_statement(frozenset({"terms"}), has_after, False)
+    statement = list_reads._list_statement(frozenset({"terms"}), has_after, False)
     changed = object.__new__(type(statement))
-    changed.sql = statement.sql.replace(f", {reads.HITS_MAX})", f", {hits_max})")
+    changed.sql = statement.sql.replace(f", {list_reads.HITS_MAX})", f", {hits_max})")
     changed.names, changed.defaults = statement.names, statement.defaults
-    assert hits_max == reads.HITS_MAX or changed.sql != statement.sql
+    assert hits_max == list_reads.HITS_MAX or changed.sql != statement.sql
     return changed
