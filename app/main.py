@@ -10,7 +10,6 @@ from typing import Any, Self
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse
 from starlette.routing import Route, WebSocketRoute
 
@@ -21,7 +20,7 @@ from app.channels.wiring import INBOUND, inbound_events
 from app.common import telemetry
 from app.common.feed.hub import Hub
 from app.common.health import health_routes
-from app.common.http import RequestLog
+from app.common.http import RequestLog, cors
 from app.common.jobs import LocalBells, RedisBells, create_bells
 from app.common.roles import check_roles
 from app.common.sharing import Shares
@@ -103,7 +102,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             *file_routes(settings, process.doors, process.services["accounts"], lambda: view.limiter),
             *health_routes(process.doors, {DUE: import_jobs, INBOUND: inbound_events}),
         ],
-        middleware=[Middleware(RequestLog), *_cors(settings)],
+        middleware=[Middleware(RequestLog), *cors(settings)],
         lifespan=lifespan,
     )
 
@@ -120,17 +119,3 @@ def _settle_garbage_collector() -> None:
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
     gc.enable()
-
-
-def _cors(settings: Settings) -> list[Middleware]:
-    if not settings.allowed_origins:
-        return []
-    return [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=list(settings.allowed_origins),
-            allow_methods=["GET", "POST"],
-            allow_headers=["authorization", "content-disposition", "content-type"],
-            max_age=600,
-        )
-    ]

@@ -6,11 +6,14 @@ from http import HTTPStatus
 
 import structlog
 from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from app.common import telemetry
+from app.settings import Settings
 
 SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
 QUIET_PATHS = frozenset({"/health/live", "/health/ready", "/metrics"})
@@ -83,3 +86,18 @@ def _log(scope: Scope, status: int, seconds: float) -> None:
         status=status,
         duration_ms=round(seconds * 1000, 1),
     )
+
+
+def cors(settings: Settings) -> list[Middleware]:
+    """For browsers whose pages come from elsewhere: exact origins, no credentials."""
+    if not settings.allowed_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.allowed_origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-disposition", "content-type"],
+            max_age=600,
+        )
+    ]
