@@ -115,7 +115,7 @@ def _trailing_quote(lines: Sequence[str]) -> int | None:
 
 def _without_signature(lines: Sequence[str]) -> int:
     """A signature under the quote, as some phones place it, goes with the quote."""
-    below = range(max(0, len(lines) - 15), len(lines))
+    below = range(len(lines) - 1, max(0, len(lines) - 15), -1)
     mark = next((number for number in below if lines[number].rstrip() == "--"), len(lines))
     above = next((line for line in reversed(lines[:mark]) if line.strip()), "")
     return mark if is_quoted(above) else len(lines)
