@@ -93,8 +93,6 @@ class SendingAccount:
     """Empty where it cannot be had: no local mailbox here, or credentials that no key opens."""
     is_local: bool
     """The local mailbox of the embedded default."""
-    is_ailing: bool = False
-    """Its status says that something is wrong: a send that succeeds is to be reported."""
 
 
 class MessageSender(Protocol):

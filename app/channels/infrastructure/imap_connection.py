@@ -10,12 +10,13 @@ import socket
 import ssl
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
 from imapclient import IMAPClient
-from imapclient.exceptions import CapabilityError, IMAPClientError, LoginError
+from imapclient.exceptions import CapabilityError, IMAPClientAbortError, IMAPClientError, LoginError
 
 from app.channels.domain.account import MailboxStart
 from app.channels.domain.servers import PORTS, CannotReach, MailServer, ReachProblem
@@ -26,6 +27,8 @@ from app.common.egress import Egress, EgressRefused, is_loopback
 logging.getLogger("imapclient").setLevel(logging.WARNING)
 
 INBOX = "INBOX"
+FOR_NOW = ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]")
+"""Refusals of a login that say nothing of the password (RFC 5530)."""
 Answer = TypeVar("Answer")
 
 
@@ -109,10 +112,8 @@ class ImapDoor:
 
 
 def _cut(handle: socket.socket) -> None:
-    try:
+    with suppress(OSError):
         handle.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return
 
 
 def _log_in_and_ask(
@@ -130,7 +131,8 @@ def _log_in_and_ask(
         _log_in(client, server)
         return question(client)
     except Exception as error:  # noqa: BLE001 - whatever it is, the connection ends
-        (client.shutdown if client is not None else connection.close)()
+        with suppress(OSError):  # gone already
+            (client.shutdown if client is not None else connection.close)()
         raise _failure(error, server) from error.__cause__
 
 
@@ -164,8 +166,10 @@ def _failure(error: Exception, server: MailServer) -> Exception:
             return CannotReach(ReachProblem.TLS_FAILED)
         case TimeoutError():
             return CannotReach(ReachProblem.TIMEOUT)
-        case LoginError():
-            return CannotReach(ReachProblem.LOGIN_REFUSED, said(str(error), server))
+        case LoginError() if not isinstance(error.__context__, IMAPClientAbortError):  # not a lost connection
+            is_for_now = any(code in str(error) for code in FOR_NOW)
+            problem = ReachProblem.LOGIN_DEFERRED if is_for_now else ReachProblem.LOGIN_REFUSED
+            return CannotReach(problem, said(str(error), server))
         case IMAPClientError() | OSError():
             return CannotReach(ReachProblem.CONNECTION_LOST)
     return error
@@ -176,7 +180,8 @@ def newest(client: IMAPClient) -> MailboxStart:
     try:
         state = client.select_folder(INBOX, readonly=True)
         start = MailboxStart(int(state[b"UIDVALIDITY"]), max(0, int(state[b"UIDNEXT"]) - 1))
-        client.logout()
     except (IMAPClientError, KeyError) as error:
         raise CannotReach(ReachProblem.NO_INBOX) from error
+    with suppress(IMAPClientError, OSError):
+        client.logout()
     return start

@@ -78,7 +78,6 @@ async def sending_account(
         address=row["address"],
         url=(settings.mailbox_smtp_url or "") if is_local else _opened(settings, workspace_id, row),
         is_local=is_local,
-        is_ailing=row["status"] != ChannelAccountStatus.CONNECTED,
     )
 
 

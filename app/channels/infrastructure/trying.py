@@ -1,6 +1,7 @@
 """Tries the servers of an account before anything is stored."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -16,6 +17,8 @@ from app.settings import Settings
 
 TRY_S = 8.0
 QUIT_S = 1.0
+THREADS = ThreadPoolExecutor(4, "imap-try")
+"""Their own: a server that dawdles holds up other trials, and nothing else."""
 
 
 async def try_servers(
@@ -43,7 +46,7 @@ async def try_servers(
     async def try_imap(server: MailServer) -> None:
         nonlocal start
         try:
-            start = await ImapDoor(egress).ask(server, newest, timeout_s=timeout_s)
+            start = await ImapDoor(egress, THREADS).ask(server, newest, timeout_s=timeout_s)
         except CannotReach as failure:
             refusals.append(Invalid(what_to_do(server, failure), path=("imapUrl",)))
 
