@@ -26,6 +26,7 @@ SYSTEM_DOOR = {
     "app/accounts/infrastructure/reads.py": "somebody's workspaces, of which a tenant sees one",
     "app/accounts/infrastructure/revocations.py": "revocations are polled over all workspaces",
     "app/accounts/wiring.py": "sign-in comes before the tenant",
+    "app/channels/infrastructure/following.py": "whether mailboxes wait, of whichever workspace",
     "app/channels/wiring.py": "whose mail it is, says its token or its address",
     "app/conversations/infrastructure/courier.py": "ends calls that no worker outlived, in all workspaces",
     "app/demo/seeding.py": "makes the demo workspace, or finds it",

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from saq import Worker
 from saq.queue.redis import RedisQueue
 
-from app.channels.wiring import seal_anew
+from app.channels.wiring import IMAP, IMAP_LANES, imap_mailboxes, mailbox_follower, seal_anew
 from app.common import telemetry
 from app.common.feed_log import drop_old_events, raise_floors
 from app.common.idempotency import drop_old_keys
@@ -70,12 +70,14 @@ class DueKind:
     """Rows a claim takes at most; they are handled one after the other."""
     reap: Callable[[Doors, Settings], Awaitable[int]] | None = None
     """For leases that `DueTable.reap` cannot end alone; how many rows it moved."""
+    is_rung: bool = True
+    """False: only the tick takes it up; its handler holds on for long, and the doorbell's hands are few."""
     close: Callable[[], Awaitable[None]] | None = None
     """Lets go of what the kind keeps open, as the worker stops."""
 
 
 def registry(settings: Settings) -> dict[str, DueKind]:
-    courier = create_courier(settings)
+    courier, mailboxes = create_courier(settings), mailbox_follower(settings)
     return {
         IMPORT: DueKind(import_jobs, settings.import_lease_s, run_import, fail_import),
         INBOUND: DueKind(inbound_events, settings.inbound_lease_s, receive_mail, fail_mail, lanes=2),
@@ -88,6 +90,15 @@ def registry(settings: Settings) -> dict[str, DueKind]:
             batch=10,
             reap=courier.end_overdue,
             close=courier.close,
+        ),
+        IMAP: DueKind(
+            imap_mailboxes,
+            settings.imap_lease_s,
+            mailboxes.follow,
+            mailboxes.give_up,
+            lanes=IMAP_LANES,
+            is_rung=False,
+            close=mailboxes.close,
         ),
     }
 
@@ -111,6 +122,8 @@ class Drainer:
     async def drain(self, kind: str, key: UUID | None = None) -> None:
         """Until none is due (of this id, if given). Raises Unavailable."""
         due = self._kinds[kind]
+        if key is not None and not due.is_rung:
+            return
         while not self._stopping.is_set():
             async with self._doors.open_system() as system:
                 claims = await due.table.claim(system, lease_s=due.lease_s, limit=due.batch, key=key)

@@ -11,6 +11,8 @@ from app.channels.application.accounts import AccountUseCases
 from app.channels.domain.account import ChannelAccountStatus, Side
 from app.channels.domain.inbound import EMAIL, IMAP, INBOUND, digest_id, is_token
 from app.channels.infrastructure.compose import compose_mail
+from app.channels.infrastructure.following import LANES as IMAP_LANES
+from app.channels.infrastructure.following import mailbox_follower
 from app.channels.infrastructure.inbound import accept_mail, account_by_token, local_accounts
 from app.channels.infrastructure.mime import read_mail
 from app.channels.infrastructure.reads import (
@@ -104,6 +106,7 @@ async def serve_local_mailbox(settings: Settings) -> None:
 
 __all__ = [
     "IMAP",
+    "IMAP_LANES",
     "INBOUND",
     "ChannelAccountStatus",
     "Senders",
@@ -117,6 +120,7 @@ __all__ = [
     "imap_server",
     "inbound_events",
     "list_accounts",
+    "mailbox_follower",
     "read_mail",
     "report_account",
     "seal_anew",

@@ -9,7 +9,9 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from app.channels.infrastructure.reads import secret_box
 from app.common.work import Doors
+from app.settings import Settings
 from tests.factories.accounts import Person
 
 ADD_ACCOUNT = text(
@@ -61,3 +63,26 @@ def new_mail(
     mail["Message-ID"] = f"<{secrets.token_hex(8)}@example.org>"
     mail.set_content(body)
     return mail.as_bytes(policy=SMTP)
+
+
+FOLLOW = text(
+    """
+    WITH account AS (
+        UPDATE channel_account SET imap_secret = :secret, smtp_secret = :secret
+        WHERE workspace_id = :workspace_id AND id = :id RETURNING workspace_id, id
+    )
+    INSERT INTO imap_mailbox (workspace_id, id, status, uid_validity, uid)
+    SELECT workspace_id, id, 'queued', :uid_validity, :uid FROM account
+    ON CONFLICT (workspace_id, id) DO UPDATE SET status = 'queued', run_at = now(), attempt = 0, token = NULL
+    """
+)
+
+
+async def follow_imap(
+    doors: Doors, settings: Settings, mailbox: Mailbox, url: str, place: tuple[int | None, int]
+) -> None:
+    """As connecting does: reading begins after `place` (UIDVALIDITY and UID). Again: with another URL."""
+    secret = secret_box(settings).seal(mailbox.workspace_id, "imap", url)
+    values = {"workspace_id": mailbox.workspace_id, "id": mailbox.id, "secret": secret}
+    async with doors.open_system() as system:
+        await system.execute(FOLLOW, values | {"uid_validity": place[0], "uid": place[1]})

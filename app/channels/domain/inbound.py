@@ -6,6 +6,8 @@ IMAP). The first is settled here, by the door's own id of it; the second by the 
 
 import hashlib
 import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 INBOUND = "inbound_event"
 """Kind of the due row: one thing that came in, to be read."""
@@ -30,3 +32,39 @@ def digest_id(raw: bytes) -> str:
 def imap_id(uid_validity: int, uid: int) -> str:
     """The external id of a mail in a mailbox; IMAP never gives this pair to another one."""
     return f"imap:{uid_validity}:{uid}"
+
+
+WINDOW = 200
+"""As many UIDs are asked for their size at once."""
+BATCH_MAILS = 25
+BATCH_BYTES = 5_000_000
+"""A batch is one transaction, and as much of a mailbox as stands in memory; one mail may be larger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Mails to fetch together; `last` is the UID up to which all is settled once they are stored."""
+
+    uids: Sequence[int]
+    last: int
+    too_large: int
+    """Left out between them."""
+
+
+def batches_of(uids: Sequence[int], sizes: Mapping[int, int], *, max_bytes: int) -> Iterator[Batch]:
+    """In the order of the UIDs. A mail without a size is gone; one over `max_bytes` is passed over."""
+    batch: list[int] = []
+    taken = too_large = last = 0
+    for uid in uids:
+        size = sizes.get(uid)
+        is_wanted = size is not None and size <= max_bytes
+        if is_wanted and batch and (len(batch) == BATCH_MAILS or taken + (size or 0) > BATCH_BYTES):
+            yield Batch(batch, last, too_large)
+            batch, taken, too_large = [], 0, 0
+        if is_wanted:
+            batch.append(uid)
+            taken += size or 0
+        too_large += size is not None and size > max_bytes
+        last = uid
+    if uids:
+        yield Batch(batch, last, too_large)
