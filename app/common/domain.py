@@ -209,9 +209,36 @@ def text_message(problem: TextProblem, max_length: int) -> str:
     return TEXT_MESSAGES.get(problem) or f"Use at most {max_length:,} characters."
 
 
+MAX_STACKED = 30
+_LONG_RUN = re.compile(f"[\u0300-\U0010ffff]{{{MAX_STACKED + 1},}}")
+
+
+def stream_safe(text: str) -> str:
+    """Without what goes beyond 30 marks on one letter (Unicode's "stream-safe" form, UAX 15).
+
+    Normalising sorts the marks of a letter in the square of their number: 100,000 of them would take 15 s.
+    """
+    return _LONG_RUN.sub(_unstacked, text)
+
+
+def _unstacked(run: re.Match[str]) -> str:
+    kept: list[str] = []
+    stacked = 0
+    for character in run[0]:
+        stacked = stacked + 1 if unicodedata.combining(character) else 0
+        if stacked <= MAX_STACKED:
+            kept.append(character)
+    return "".join(kept)
+
+
+def composed(text: str) -> str:
+    """In Unicode's composed form (NFC), in time proportional to its length."""
+    return unicodedata.normalize("NFC", stream_safe(text))
+
+
 def normalized(text: str) -> str:
-    """A text as it is stored: trimmed and in Unicode's composed form (NFC)."""
-    return unicodedata.normalize("NFC", text.strip())
+    """A text as it is stored: trimmed and composed."""
+    return composed(text.strip())
 
 
 def clean_text(text: str, *path: str, max_length: int = MAX_NAME, required: bool = True) -> str:
@@ -230,5 +257,5 @@ def clean_optional(text: str | None, *path: str, max_length: int = MAX_NAME) -> 
 
 def folded(text: str) -> str:
     """A text without case and accents: what two names are compared by ("Ação" = "acao")."""
-    decomposed = unicodedata.normalize("NFKD", text.strip().casefold())
+    decomposed = unicodedata.normalize("NFKD", stream_safe(text.strip()).casefold())
     return unicodedata.normalize("NFC", "".join(c for c in decomposed if not unicodedata.combining(c)))

@@ -9,7 +9,6 @@ import asyncio
 import base64
 import hashlib
 import threading
-import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,7 @@ from typing import TypeVar
 
 import bcrypt
 
-from app.common.domain import Throttled
+from app.common.domain import Throttled, composed
 from app.settings import Settings
 
 SCHEME = "b2s1$"
@@ -71,5 +70,5 @@ def is_password(password: str, password_hash: str) -> bool:
 
 def digest(password: str) -> bytes:
     """NFC first: the same accents are typed as other code points on another keyboard."""
-    composed = unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")
-    return base64.b64encode(hashlib.sha384(composed).digest())
+    typed = composed(password).encode("utf-8", "surrogatepass")
+    return base64.b64encode(hashlib.sha384(typed).digest())

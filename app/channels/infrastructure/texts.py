@@ -5,7 +5,8 @@ Never raises, and takes time in proportion to the input.
 
 import codecs
 import re
-import unicodedata
+
+from app.common.domain import composed
 
 MAX_LINE_NAME = 40
 
@@ -22,15 +23,6 @@ _TEXT_CODEC = re.compile(
 _TRUSTED_LATE = frozenset({"cp1252", "utf-8"})
 """What software writes without looking: the bytes are asked first."""
 
-_COMBINING = "".join(
-    f"{chr(start)}-{chr(end)}"
-    for start, end in ((0x300, 0x36F), (0x483, 0x487), (0x591, 0x5BD), (0x610, 0x61A), (0x64B, 0x65F), (0x6D6, 0x6ED),
-                       (0x730, 0x74A), (0x7EB, 0x7F3), (0x93C, 0x94D), (0xE38, 0xE3A), (0xEB8, 0xECB),
-                       (0xF71, 0xF84), (0x135D, 0x135F), (0x1AB0, 0x1ACE), (0x1DC0, 0x1DFF), (0x20D0, 0x20F0),
-                       (0x2DE0, 0x2DFF), (0x302A, 0x302F), (0x3099, 0x309A), (0xA66F, 0xA69F), (0xFE20, 0xFE2F),
-                       (0x1D165, 0x1D1AD), (0x1E000, 0x1E02A), (0x1E8D0, 0x1E8D6), (0x1E944, 0x1E94A))
-)  # fmt: skip
-_STACKED = re.compile(f"([{_COMBINING}]{{30}})[{_COMBINING}]+")
 _NEWLINES = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _UNWANTED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 _BIDI = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\u061c]")
@@ -40,8 +32,7 @@ _META_CHARSET = re.compile(rb"charset\s{0,9}=\s{0,9}[\"']?([\w.:-]{1,40})", re.I
 def clean(text: str, limit: int) -> str:
     """Lines ended by "\\n", no control characters, composed (NFC), at most `limit` characters."""
     text = _UNWANTED.sub("", _NEWLINES.sub("\n", text[: 2 * limit + 2]))[:limit]
-    # Sorting what one letter carries takes the square of its length: Unicode's "stream-safe" form stops at 30.
-    return unicodedata.normalize("NFC", _STACKED.sub(r"\1", text))[:limit]
+    return composed(text)[:limit]
 
 
 def clean_line(text: str, limit: int) -> str:

@@ -1,8 +1,6 @@
 """What a member has begun to write: kept as they left it, spaces and all."""
 
-import unicodedata
-
-from app.common.domain import Invalid, TextProblem, text_message, text_problem
+from app.common.domain import Invalid, TextProblem, composed, text_message, text_problem
 from app.conversations.domain.message import MAX_BODY
 
 
@@ -13,4 +11,4 @@ def clean_draft(body: str) -> str | None:
         problem = TextProblem.TOO_LONG
     if problem:
         raise Invalid(text_message(problem, MAX_BODY), path=("body",))
-    return unicodedata.normalize("NFC", body) if body.strip() else None
+    return composed(body) if body.strip() else None

@@ -4,6 +4,8 @@ import re
 import unicodedata
 from urllib.parse import quote, unquote_to_bytes
 
+from app.common.domain import composed
+
 NO_NAME = "file"
 MAX_CHARACTERS = 200
 MAX_BYTES = 240
@@ -23,7 +25,7 @@ def file_name(content_disposition: str) -> str:
 def clean_name(name: str) -> str:
     """Its last part, composed, without what cannot be seen, of a length that every file system takes."""
     last = re.split(r"[/\\]", name)[-1]
-    seen = "".join(c for c in unicodedata.normalize("NFC", last) if unicodedata.category(c) not in _UNSEEN)
+    seen = "".join(c for c in composed(last) if unicodedata.category(c) not in _UNSEEN)
     cleaned = " ".join(seen.split()).strip(". ")
     return _shortened(cleaned) or NO_NAME
 
