@@ -11,7 +11,7 @@ from app.channels.infrastructure.smtp import SmtpSender
 from app.channels.wiring import compose_mail
 from app.common.egress import Egress
 from app.settings import Settings
-from tests.factories.sending import PASSWORD, account, message
+from tests.factories.smtp import PASSWORD, account, message
 from tests.fixtures.smtp import Certificate, ScriptedSmtp
 
 

@@ -19,7 +19,7 @@ from app.channels.infrastructure.smtp import SmtpSender
 from app.channels.wiring import compose_mail
 from app.common.egress import Egress
 from app.settings import Settings
-from tests.factories.sending import ADDRESS, account, message
+from tests.factories.smtp import ADDRESS, account, message
 from tests.fixtures.processes import eventually
 from tests.fixtures.smtp import CLOSE, DROP, HANG, Hold, ScriptedSmtp, Wait
 

@@ -15,7 +15,7 @@ from app.channels.domain.ports import OutboundFile
 from app.channels.infrastructure.compose import compose_mail
 from app.channels.infrastructure.mime import read_mail
 from app.channels.infrastructure.texts import clean, clean_line
-from tests.factories.sending import ADDRESS, message
+from tests.factories.smtp import ADDRESS, message
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=400)
 BREAKS = ["\r\n", "\r", "\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", "\x00", "\r\n "]
