@@ -137,7 +137,9 @@ def _found(listed: Select[Any]) -> FromClause:
 
 
 @cache
-def _list_statement(used: frozenset[str], has_after: bool, with_identities: bool) -> Statement:
+def _list_statement(
+    used: frozenset[str], has_after: bool, with_identities: bool, with_attachments: bool
+) -> Statement:
     """The page and the feed's position in one snapshot: the head's row is there even when the page is empty."""
     listed = _listed(used, has_after=has_after)
     source = _found(listed) if "terms" in used else listed.subquery("listed")
@@ -147,7 +149,11 @@ def _list_statement(used: frozenset[str], has_after: bool, with_identities: bool
         .limit(bindparam("limit", type_=BigInteger))
         .subquery("page")
     )
-    rows = conversation_rows(page, with_identities=with_identities).subquery("rows").lateral()
+    rows = (
+        conversation_rows(page, with_identities=with_identities, with_attachments=with_attachments)
+        .subquery("rows")
+        .lateral()
+    )
     return Statement(
         select(feed_head.c.seq.label("feed_seq"), *rows.c)
         .select_from(feed_head)
@@ -173,12 +179,13 @@ async def list_conversations(
     first: int,
     after: Keyset | None,
     with_identities: bool,
+    with_attachments: bool,
 ) -> ConversationPage:
     """Newest activity first. `activity_at` only goes up: between two pages a conversation may move to the front, where
     the feed tells of it, and never back, so none that stays is missed or comes twice."""
     position = {"after_at": after.at, "after_id": after.id} if after else {}
     rows = await reads.fetch(
-        _list_statement(conditions.used, after is not None, with_identities),
+        _list_statement(conditions.used, after is not None, with_identities, with_attachments),
         workspace_id=workspace_id,
         viewer_id=viewer_id,
         limit=first + 1,

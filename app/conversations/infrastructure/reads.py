@@ -6,6 +6,7 @@ A conversation's row brings all that a list shows of it: its lead, the last mess
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -26,18 +27,28 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy.dialects.postgresql import array
 
 from app.accounts.infrastructure.tables import app_user
+from app.channels.infrastructure.tables import channel_account
 from app.common.database import Statement
 from app.common.feed_log import feed_head
 from app.common.work import Reads
-from app.conversations.infrastructure.tables import conversation, conversation_read, draft, message
+from app.conversations.infrastructure.tables import (
+    attachment,
+    conversation,
+    conversation_read,
+    draft,
+    message,
+)
+from app.files.infrastructure.tables import file
 from app.leads.infrastructure.tables import lead
 from app.leads.wiring import join_lead, lead_fields
 
 assignee, author = app_user.alias("assignee"), app_user.alias("author")
-last = message.alias("last_message")
+last, account = message.alias("last_message"), channel_account.alias("account")
 
+ACCOUNT_FIELDS = ("channel", "name", "address", "status", "status_reason", "daily_limit", "inbound_token")
 USER_FIELDS = ("name", "email", "locale")
 MESSAGE_FIELDS = (
     *("position", "direction", "author_kind", "subject", "body", "quoted_text", "html_body"),
@@ -52,9 +63,32 @@ def _user_fields(of: FromClause, prefix: str) -> list[ColumnElement[Any]]:
     ]
 
 
-def message_fields(of: FromClause, prefix: str = "") -> list[ColumnElement[Any]]:
-    """A message, for a statement that joins `author`."""
+def _attachments(of: FromClause) -> ColumnElement[Any]:
+    """A message's files as rows of texts."""
+    row = array(
+        [
+            cast(attachment.c.id, Text),
+            cast(file.c.id, Text),
+            file.c.name,
+            file.c.media_type,
+            cast(file.c.size, Text),
+        ]
+    )
+    is_file = (file.c.workspace_id == attachment.c.workspace_id) & (file.c.id == attachment.c.file_id)
+    found = (
+        select(row)
+        .select_from(attachment.join(file, is_file))
+        .where(attachment.c.workspace_id == of.c.workspace_id, attachment.c.message_id == of.c.id)
+        .order_by(attachment.c.position)
+        .scalar_subquery()
+    )
+    return func.array(found)
+
+
+def message_fields(of: FromClause, prefix: str = "", *, with_attachments: bool) -> list[ColumnElement[Any]]:
+    """A message, for a statement that joins `author`; its files only where asked for."""
     return [
+        *([_attachments(of).label(f"{prefix}attachments")] if with_attachments else []),
         cast(of.c.id, Text).label(f"{prefix}id"),
         of.c.id.label(f"{prefix}key"),
         of.c.conversation_id.label(f"{prefix}conversation_id"),
@@ -63,13 +97,14 @@ def message_fields(of: FromClause, prefix: str = "") -> list[ColumnElement[Any]]
     ]
 
 
-def conversation_rows(source: FromClause, *, with_identities: bool) -> Select[Any]:
+def conversation_rows(source: FromClause, *, with_identities: bool, with_attachments: bool) -> Select[Any]:
     """Conversations with all that is shown of them; `source` has the columns of `conversation`."""
     c = source.c
     unread = func.greatest(c.inbound_count - func.coalesce(conversation_read.c.inbound_count_read, 0), 0)
     joined = join_lead(source.join(lead, (lead.c.workspace_id == c.workspace_id) & (lead.c.id == c.lead_id)))
     joined = (
-        joined.outerjoin(assignee, assignee.c.id == c.assignee_id)
+        joined.join(account, (account.c.workspace_id == c.workspace_id) & (account.c.id == c.account_id))
+        .outerjoin(assignee, assignee.c.id == c.assignee_id)
         .outerjoin(last, (last.c.workspace_id == c.workspace_id) & (last.c.id == c.last_message_id))
         .outerjoin(author, author.c.id == last.c.author_id)
     )
@@ -88,19 +123,21 @@ def conversation_rows(source: FromClause, *, with_identities: bool) -> Select[An
         draft.c.body.label("draft"),
         *_user_fields(assignee, "assignee_"),
         *lead_fields("lead_", with_identities=with_identities),
-        *message_fields(last, "message_"),
+        *(account.c[name].label(f"account_{name}") for name in ACCOUNT_FIELDS),
+        cast(account.c.id, Text).label("account_id"),
+        *message_fields(last, "message_", with_attachments=with_attachments),
     ).select_from(joined)
 
 
 # ── by id ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 CONVERSATIONS_BY_ID = Statement(
-    conversation_rows(conversation, with_identities=True).where(
+    conversation_rows(conversation, with_identities=True, with_attachments=True).where(
         conversation.c.workspace_id == bindparam("workspace_id"),
         conversation.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))),
     )
 )
 MESSAGES_BY_ID = Statement(
-    select(*message_fields(message))
+    select(*message_fields(message, with_attachments=True))
     .select_from(message.outerjoin(author, author.c.id == message.c.author_id))
     .where(
         message.c.workspace_id == bindparam("workspace_id"),
@@ -132,9 +169,11 @@ class Wanted:
     conversation_id: UUID
     last: int
     before: int | None
+    with_attachments: bool = False
 
 
-def _messages_statement() -> Statement:
+@cache
+def _messages_statement(with_attachments: bool) -> Statement:
     """Many conversations' pages in one snapshot with the feed's position; one row more than asked tells of older."""
     wanted = (
         func.unnest(
@@ -164,7 +203,11 @@ def _messages_statement() -> Statement:
         .lateral()
     )
     return Statement(
-        select(feed_head.c.seq.label("feed_seq"), wanted.c.n, *message_fields(newest))
+        select(
+            feed_head.c.seq.label("feed_seq"),
+            wanted.c.n,
+            *message_fields(newest, with_attachments=with_attachments),
+        )
         .select_from(
             feed_head.join(wanted, true())
             .outerjoin(newest, true())
@@ -175,7 +218,6 @@ def _messages_statement() -> Statement:
     )
 
 
-MESSAGES_OF = _messages_statement()
 MAX_POSITION = 2**31 - 1
 
 
@@ -190,7 +232,7 @@ class MessagePage:
 async def messages_of(reads: Reads, workspace_id: UUID, wanted: Sequence[Wanted]) -> list[MessagePage]:
     """In the order of what is wanted; all of one snapshot."""
     rows = await reads.fetch(
-        MESSAGES_OF,
+        _messages_statement(any(one.with_attachments for one in wanted)),
         workspace_id=workspace_id,
         conversation_ids=[one.conversation_id for one in wanted],
         befores=[one.before or MAX_POSITION for one in wanted],

@@ -84,6 +84,7 @@ class ConversationsQuery:
                 first=page_size(first),
                 after=Keyset.decode(LIST, after) if after is not None else None,
                 with_identities=selects(info, "edges", "node", "lead", "identities"),
+                with_attachments=selects(info, "edges", "node", "lastMessage", "attachments"),
             )
             tags = await tag_map(reads, actor.workspace_id, _leads(found.page.rows))
         return _connection(actor.workspace_id, found, tags, after=after)

@@ -1,6 +1,6 @@
 """GraphQL types and inputs of the inbox. On a list item every field is plain data from its row."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -9,14 +9,16 @@ import asyncpg
 import strawberry
 
 from app.accounts.presentation.types import User
+from app.channels.presentation.types import ChannelAccount
 from app.common.database import Joined
 from app.common.domain import ActorKind, Channel, Direction
-from app.common.graphql import Info, PageInfo, Payload, bad_user_input, enum_type, nested
+from app.common.graphql import Info, PageInfo, Payload, bad_user_input, enum_type, nested, selects
 from app.common.paging import PAGE_MAX, Place
 from app.common.sharing import VIEWERS_OWN
 from app.conversations.domain.conversation import ConversationStatus
 from app.conversations.domain.message import MessageStatus
 from app.conversations.wiring import Wanted
+from app.files.wiring import file_url
 from app.leads.presentation.types import Lead
 from app.tags.presentation.types import Tag
 
@@ -59,6 +61,28 @@ def user_of(row: asyncpg.Record | Joined) -> User | None:
     )
 
 
+@strawberry.type(description="A file that came or goes with a message.")
+class Attachment:
+    id: strawberry.ID = strawberry.field(description="Its id.")
+    file_name: str = strawberry.field(description="What it is called.")
+    media_type: str = strawberry.field(description="What its bytes are, as far as they tell.")
+    size: int = strawberry.field(description="In bytes.")
+    file_id: strawberry.Private[UUID]
+
+    @nested(
+        description="Where it can be fetched, for a short time by whoever has the link: ask anew each time."
+    )
+    def url(self, info: Info) -> str:
+        return file_url(info.context.settings, info.context.signed_in.workspace_id, self.file_id)
+
+    @classmethod
+    def of(cls, row: Sequence[str]) -> "Attachment":
+        id, file_id, name, media_type, size = row
+        return cls(
+            id=strawberry.ID(id), file_name=name, media_type=media_type, size=int(size), file_id=UUID(file_id)
+        )
+
+
 @strawberry.type(description="One message of a conversation, to the lead or from it.")
 class Message:
     id: strawberry.ID = strawberry.field(description="Its id.")
@@ -71,6 +95,7 @@ class Message:
     html_body: str | None = strawberry.field(
         description="The HTML it came with, sanitised: show it in a sandboxed frame."
     )
+    attachments: list[Attachment] = strawberry.field(description="The files with it, in their order.")
     status: MessageStatus = strawberry.field(description="Where it stands.")
     error: str | None = strawberry.field(description="Why it was not sent, or came back.")
     not_before: datetime | None = strawberry.field(description="Not sent sooner than this.")
@@ -97,6 +122,7 @@ class Message:
             body=row["body"],
             quoted_text=row["quoted_text"],
             html_body=row["html_body"],
+            attachments=[Attachment.of(one) for one in row.get("attachments") or ()],
             status=MessageStatus(row["status"]),
             error=row["error"],
             not_before=row["not_before"],
@@ -127,6 +153,7 @@ class Conversation:
     id: strawberry.ID = strawberry.field(description="Its id.")
     lead: Lead = strawberry.field(description="With whom; a deleted lead has its `deletedAt`.")
     channel: Channel = strawberry.field(description="Over which channel.")
+    account: ChannelAccount = strawberry.field(description="Over which account of ours.")
     status: ConversationStatus = strawberry.field(description="Where it stands.")
     assignee: User | None = strawberry.field(description="The member who looks after it.")
     snoozed_until: datetime | None = strawberry.field(description="When it comes back, while SNOOZED.")
@@ -147,7 +174,8 @@ class Conversation:
         if not 1 <= last <= PAGE_MAX:
             raise bad_user_input(f"`last` is 1 to {PAGE_MAX}.")
         place = Place.decode(message_list(key), before).position if before is not None else None
-        found: MessageConnection = await info.context.loader("messages").load(Wanted(key, last, place))
+        wanted = Wanted(key, last, place, selects(info, "edges", "node", "attachments"))
+        found: MessageConnection = await info.context.loader("messages").load(wanted)
         return found
 
     @classmethod
@@ -156,6 +184,7 @@ class Conversation:
             id=row["id"],
             lead=Lead.of(Joined(row, "lead_"), tags),
             channel=Channel(row["channel"]),
+            account=ChannelAccount.of(row, "account_"),
             status=ConversationStatus(row["status"]),
             assignee=user_of(Joined(row, "assignee_")),
             snoozed_until=row["snoozed_until"],

@@ -5,7 +5,7 @@ from tests.factories.accounts import Person
 from tests.factories.conversations import inbound, open_conversation, outbound
 
 CONVERSATION = """query ($id: ID!) { conversation(id: $id) {
-  id channel status snoozedUntil unreadCount draft lastMessageAt
+  id channel account { id name address status inboundUrl } status snoozedUntil unreadCount draft lastMessageAt
   lead { id name email stage { name } identities { kind value } }
   assignee { id }
   lastMessage { body direction status authorKind author { id name } conversation { id unreadCount } } } }"""
@@ -15,6 +15,7 @@ async def test_a_conversation_shows_its_lead_and_its_last_message(ana: Person, d
     opened = await open_conversation(ana, doors)
     empty = (await ana.run(CONVERSATION, {"id": str(opened.id)}))["conversation"]
     assert (empty["status"], empty["lastMessage"], empty["unreadCount"]) == ("OPEN", None, 0)
+    assert empty["account"]["id"] == str(opened.account_id)
     assert empty["lead"]["identities"] == [{"kind": "EMAIL", "value": opened.address}]
     await inbound(ana, doors, opened.id, body="Quanto custa?")
     found = (await ana.run(CONVERSATION, {"id": str(opened.id)}))["conversation"]

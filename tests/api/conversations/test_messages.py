@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from app.common.work import Doors
 from tests.factories.accounts import Person
@@ -82,3 +83,36 @@ async def test_more_messages_than_an_answer_should_hold_are_refused(ana: Person,
     assert (await ana.run(query, {"id": str(opened.id)}))["conversation"]["m0"]
     more = query.replace("m0: ", "messages(last: 1) { feedCursor } m0: ")
     assert await ana.refused(more, {"id": str(opened.id)}) == "BAD_USER_INPUT"
+
+
+async def test_files_are_told_with_their_message_in_order(ana: Person, doors: Doors) -> None:
+    opened = await open_conversation(ana, doors)
+    id = await inbound(ana, doors, opened.id)
+    add = """
+        WITH made AS (
+            INSERT INTO file (workspace_id, name, media_type, size, stored_at, used_at)
+            VALUES (:workspace, :name, 'text/plain', 3, now(), now()) RETURNING id
+        )
+        INSERT INTO attachment (workspace_id, message_id, file_id, position)
+        SELECT :workspace, :message, id, :position FROM made
+    """
+    async with doors.open_work(ana.workspace_id) as work:
+        for position, name in ((1, "b.txt"), (0, "a.txt")):
+            await work.execute(
+                text(add),
+                {"workspace": ana.workspace_id, "message": id, "name": name, "position": position},
+            )
+    fields = "attachments { id fileName mediaType size url }"
+    query = f"""query ($id: ID!) {{
+      conversation(id: $id) {{ lastMessage {{ {fields} }} messages {{ edges {{ node {{ {fields} }} }} }} }}
+      conversations {{ edges {{ node {{ lastMessage {{ {fields} }} }} }} }} }}"""
+    found = await ana.run(query, {"id": str(opened.id)})
+    places = [
+        found["conversation"]["lastMessage"],
+        found["conversation"]["messages"]["edges"][0]["node"],
+        found["conversations"]["edges"][0]["node"]["lastMessage"],
+    ]
+    for place in places:
+        told = [(one["fileName"], one["mediaType"], one["size"]) for one in place["attachments"]]
+        assert told == [("a.txt", "text/plain", 3), ("b.txt", "text/plain", 3)]
+        assert all("/files/" in one["url"] for one in place["attachments"])

@@ -127,7 +127,7 @@ async def test_pages_are_the_same_whether_a_word_is_rare_or_common(
 
 def limited(hits_max: int, has_after: bool) -> Any:
     """The list's statement with another `HITS_MAX`."""
-    statement = list_reads._list_statement(frozenset({"terms"}), has_after, False)
+    statement = list_reads._list_statement(frozenset({"terms"}), has_after, False, False)
     changed = object.__new__(type(statement))
     changed.sql = statement.sql.replace(f", {list_reads.HITS_MAX})", f", {hits_max})")
     changed.names, changed.defaults = statement.names, statement.defaults
