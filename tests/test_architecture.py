@@ -29,6 +29,7 @@ SYSTEM_DOOR = {
     "app/channels/infrastructure/following.py": "whether mailboxes wait, of whichever workspace",
     "app/channels/wiring.py": "whose mail it is, says its token or its address",
     "app/conversations/infrastructure/courier.py": "ends calls that no worker outlived, in all workspaces",
+    "app/conversations/infrastructure/waking.py": "finds snoozed conversations to wake over all workspaces",
     "app/demo/seeding.py": "makes the demo workspace, or finds it",
     "app/common/feed/hub.py": "the poll asks for all live workspaces' heads at once",
     "app/common/roles.py": "the start-up check of the roles",

@@ -6,7 +6,7 @@ or late one changes nothing. Without Redis the tick does everything (docs/archit
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +35,7 @@ from app.conversations.wiring import (
     fail_mail,
     inbound_events,
     receive_mail,
+    wake_snoozed,
 )
 from app.files.wiring import drop_old_parts, drop_unused_files
 from app.imports.wiring import DUE as IMPORT
@@ -103,6 +104,10 @@ def registry(settings: Settings) -> dict[str, DueKind]:
     }
 
 
+SWEEPS: Mapping[str, Callable[[Doors], Awaitable[int]]] = {"snoozed conversation": wake_snoozed}
+"""What is due by a moment in its own row and done by one statement, so that it needs no lease: how many it did."""
+
+
 class Drainer:
     """Claims due rows and has them handled, one at a time per call; calls beside each other split the rows."""
 
@@ -150,7 +155,8 @@ class Drainer:
             for kind, due in self._kinds.items()
             for _ in range(due.lanes)
         ]
-        await asyncio.gather(self._every_poll(self._reap), *every)
+        sweeps = [self._every_poll(partial(self._sweep, sweep)) for sweep in SWEEPS.values()]
+        await asyncio.gather(self._every_poll(self._reap), *every, *sweeps)
 
     async def _every_poll(self, act: Callable[[], Awaitable[None]]) -> None:
         while not self._stopping.is_set():
@@ -161,6 +167,11 @@ class Drainer:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.poll_s):
                     await self._stopping.wait()
+
+    async def _sweep(self, sweep: Callable[[Doors], Awaitable[int]]) -> None:
+        """Until it finds nothing to do."""
+        while not self._stopping.is_set() and await sweep(self._doors):
+            pass
 
     async def _reap(self) -> None:
         for kind, due in self._kinds.items():

@@ -32,6 +32,7 @@ from app.conversations.infrastructure.reads import (
 )
 from app.conversations.infrastructure.repository import ConversationRepository
 from app.conversations.infrastructure.tables import deliveries
+from app.conversations.infrastructure.waking import wake_snoozed
 from app.files.wiring import take_uploads
 from app.leads.domain.timeline import Entry, InteractionType
 from app.leads.wiring import timeline
@@ -116,6 +117,7 @@ __all__ = [
     "presence_service",
     "receive_mail",
     "sending_use_cases",
+    "wake_snoozed",
 ]
 
 

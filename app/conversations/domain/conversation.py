@@ -1,5 +1,6 @@
 """What a conversation is, and what people may do with it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -83,6 +84,16 @@ def status_changed(id: UUID, before: ConversationStatus, after: ConversationStat
         changed=["status"],
         before={"status": before.value},
         after={"status": after.value},
+    )
+
+
+def woken(ids: Sequence[UUID]) -> ConversationUpdated:
+    """Snoozed ones whose time had come; many are told at once."""
+    return ConversationUpdated(
+        entity_ids=ids,
+        changed=["status"],
+        before={"status": ConversationStatus.SNOOZED.value},
+        after={"status": ConversationStatus.OPEN.value},
     )
 
 

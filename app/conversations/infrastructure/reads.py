@@ -17,6 +17,7 @@ from sqlalchemy import (
     FromClause,
     Integer,
     Select,
+    TableValuedAlias,
     Text,
     Uuid,
     any_,
@@ -172,10 +173,9 @@ class Wanted:
     with_attachments: bool = False
 
 
-@cache
-def _messages_statement(with_attachments: bool) -> Statement:
-    """Many conversations' pages in one snapshot with the feed's position; one row more than asked tells of older."""
-    wanted = (
+def _wanted_pages() -> TableValuedAlias:
+    """What is asked for, as rows."""
+    return (
         func.unnest(
             bindparam("conversation_ids", type_=ARRAY(Uuid)),
             bindparam("befores", type_=ARRAY(Integer)),
@@ -190,6 +190,12 @@ def _messages_statement(with_attachments: bool) -> Statement:
         )
         .render_derived()
     )
+
+
+@cache
+def _messages_statement(with_attachments: bool) -> Statement:
+    """Many conversations' pages in one snapshot with the feed's position; one row more than asked tells of older."""
+    wanted = _wanted_pages()
     newest = (
         select(message)
         .where(

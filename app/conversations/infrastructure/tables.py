@@ -43,7 +43,7 @@ class ConversationColumns(ThingColumns):
     subject: Named[str | None] = Column(Text)
     """Of the newest message that had one: a reply takes it over."""
     activity_at: Named[datetime] = Column(DateTime(timezone=True), server_default=func.now())
-    """The order of the inbox: the newest message, else the start. Only goes up."""
+    """The order of the inbox: the newest message, the end of a snooze, else the start. Only goes up."""
     last_message_id: Named[UUID | None] = Column(Uuid)
     last_message_at: Named[datetime | None] = Column(DateTime(timezone=True))
     last_inbound_at: Named[datetime | None] = Column(DateTime(timezone=True))
