@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -24,7 +24,12 @@ STATE = text(
     "a.status AS account, a.status_reason AS reason FROM imap_mailbox m JOIN channel_account a "
     "ON a.workspace_id = m.workspace_id AND a.id = m.id WHERE m.id = :id"
 )
-FAST = {"SALESPAD_POLL_S": "0.2", "SALESPAD_IMAP_LEASE_S": "3", "SALESPAD_IMAP_POLL_S": "1"}
+FAST = {
+    "SALESPAD_POLL_S": "0.2",
+    "SALESPAD_IMAP_LEASE_S": "3",
+    "SALESPAD_IMAP_POLL_S": "1",
+    "SALESPAD_INBOUND_MAIL_MAX_BYTES": "3500000",
+}
 
 
 @pytest.fixture(scope="module")
@@ -108,11 +113,24 @@ Start = Callable[..., AbstractAsyncContextManager[Worker]]
 
 
 @pytest.fixture(scope="module")
-def working(installation: Installation) -> Start:
-    def start(**environment: str) -> AbstractAsyncContextManager[Worker]:
-        return Worker.started(**(installation.environment | FAST | environment))
+async def working(installation: Installation) -> AsyncIterator[Start]:
+    """A worker with these settings; the one of the test before while it has them and lives."""
+    now: Worker | None = None
 
-    return start
+    @asynccontextmanager
+    async def start(**environment: str) -> AsyncIterator[Worker]:
+        nonlocal now
+        wanted = installation.environment | FAST | environment
+        if now is None or not now.is_running() or now.environment != wanted:
+            if now is not None:
+                await now.stop()
+            now = Worker(environment=wanted)
+            await now.start()
+        yield now
+
+    yield start
+    if now is not None:
+        await now.stop()
 
 
 async def test_mail_comes_in_and_stays_unread(
@@ -259,7 +277,7 @@ async def test_large_mails_come_and_too_large_ones_stay(
     mailbox = await followed(doors, settings, ana, imap)
     large, small = new_mail(body="x" * 70 + ("\n" + "y" * 70) * 42_000), new_mail()
     assert 2_900_000 < len(large) < 3_200_000
-    async with working(SALESPAD_INBOUND_MAIL_MAX_BYTES="3500000") as worker:
+    async with working() as worker:
         await imap.append(large, b"x" * 3_500_001, small)
         await until_came(doors, mailbox, [large, small])
         assert "mails over the limit were left in their mailbox" in worker.log()
@@ -290,7 +308,7 @@ async def test_a_worker_that_stops_gives_the_mailbox_back(
     ana: Person, doors: Doors, settings: Settings, working: Start, imap: ImapServer
 ) -> None:
     mailbox = await followed(doors, settings, ana, imap)
-    async with working(SALESPAD_IMAP_POLL_S="60", SALESPAD_IMAP_LEASE_S="60") as worker:
+    async with working() as worker:
         await until_idle(doors, mailbox)
         await worker.stop()
     now = await state(doors, mailbox)
