@@ -6,6 +6,7 @@ import random
 import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -165,13 +166,21 @@ async def test_a_worker_that_wakes_after_its_lease_changes_nothing(
     worker.signal(signal.SIGSTOP)
     try:
         await posting
-        await ended(installation, person)
+        (held,) = await installation.sql(
+            "SELECT coalesce(max(lease_until), now()) AS until FROM inbound_event"
+        )
+        await eventually(lambda: _is_past(installation, held["until"]))
     finally:
         worker.signal(signal.SIGCONT)
     late = numbered(mailbox, 20)
     assert await post(installation, mailbox, late) == 200
     await ended(installation, person)
     await check(installation, person, mails=21, people=PERSONS)
+
+
+async def _is_past(installation: Installation, moment: datetime) -> bool:
+    (row,) = await installation.sql("SELECT now() > $1 AS is_past", moment)
+    return bool(row["is_past"])
 
 
 async def test_the_database_is_stopped_at_once_in_between(

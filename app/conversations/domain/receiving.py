@@ -6,7 +6,6 @@ from uuid import UUID
 
 from app.channels.domain.mail import Bounce, Mail
 from app.conversations.domain.conversation import ConversationStatus
-from app.conversations.domain.message import MessageStatus
 from app.leads.domain.identity import NotAnIdentity, email_identity
 
 
@@ -85,11 +84,6 @@ MAX_EXCERPT = 500
 
 OPENED_BY_REPLY = frozenset({ConversationStatus.CLOSED, ConversationStatus.SNOOZED})
 """What a reply opens (words.md, Conversation); from any other status it stays."""
-
-BOUNCEABLE = frozenset(
-    {MessageStatus.SENDING, MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.UNKNOWN}
-)
-"""BOUNCED wins over what ranks up to DELIVERED. QUEUED and SCHEDULED never left, so nothing of them can come back."""
 
 
 def after_inbound(status: ConversationStatus, *, is_auto_reply: bool) -> ConversationStatus:

@@ -16,9 +16,8 @@ from app.common.database import Statement
 from app.common.leases import Claim, LostLease
 from app.common.work import Reads
 from app.conversations.domain.conversation import ConversationStatus
-from app.conversations.domain.message import MessageStatus
+from app.conversations.domain.message import MessageStatus, sources
 from app.conversations.domain.receiving import (
-    BOUNCEABLE,
     OPENED_BY_REPLY,
     AddedMessage,
     FoundConversation,
@@ -156,7 +155,7 @@ MARK_BOUNCED = Statement(
         """
         UPDATE message SET status = 'BOUNCED', error = cast(:error as text)
         WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:id as uuid)
-            AND status = ANY (cast(:bounceable as text[]))
+            AND status = ANY (cast(:may_bounce as text[]))
         RETURNING old.status AS before
         """
     )
@@ -261,8 +260,8 @@ class InboundRepository:
 
     async def mark_bounced(self, message_id: UUID, error: str) -> MessageStatus | None:
         await self._fetch_one(SETTLE_UNKNOWN, id=message_id)
-        bounceable = [one.value for one in BOUNCEABLE]
-        row = await self._fetch_one(MARK_BOUNCED, id=message_id, error=error, bounceable=bounceable)
+        may_bounce = sources(MessageStatus.BOUNCED)
+        row = await self._fetch_one(MARK_BOUNCED, id=message_id, error=error, may_bounce=may_bounce)
         return None if row is None else MessageStatus(row["before"])
 
 
