@@ -19,6 +19,15 @@ class ConversationStatus(StrEnum):
     CLOSED = "CLOSED"
 
 
+OPENED_BY_REPLY = frozenset({ConversationStatus.CLOSED, ConversationStatus.SNOOZED})
+"""What a reply opens (words.md, Conversation); from any other status it stays."""
+
+
+def after_inbound(status: ConversationStatus, *, is_auto_reply: bool) -> ConversationStatus:
+    """Where a conversation stands once something came in; an auto-reply is no reply and moves nothing."""
+    return ConversationStatus.OPEN if not is_auto_reply and status in OPENED_BY_REPLY else status
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
     """As far as its rules go. A rule gives the conversation as it is then, with what happened; None: nothing did."""
@@ -56,6 +65,11 @@ class Conversation:
 
     def reopen(self) -> "Changed":
         return self._become(ConversationStatus.OPEN)
+
+    def receive(self, *, is_auto_reply: bool) -> "Changed":
+        """Something came in from the lead. Written set-based (`infrastructure/receiving.py`), by this rule."""
+        status = after_inbound(self.status, is_auto_reply=is_auto_reply)
+        return (self, None) if status is self.status else self._become(status)
 
     def wake(self, *, now: datetime) -> "Changed":
         """What was snoozed is open again once its time has come."""

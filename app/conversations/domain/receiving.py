@@ -5,7 +5,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from app.channels.domain.mail import Bounce, Mail
-from app.conversations.domain.conversation import ConversationStatus
+from app.conversations.domain.conversation import ConversationStatus, after_inbound
 from app.leads.domain.identity import NotAnIdentity, email_identity
 
 
@@ -81,14 +81,6 @@ class ReturnedMessage:
 
 
 MAX_EXCERPT = 500
-
-OPENED_BY_REPLY = frozenset({ConversationStatus.CLOSED, ConversationStatus.SNOOZED})
-"""What a reply opens (words.md, Conversation); from any other status it stays."""
-
-
-def after_inbound(status: ConversationStatus, *, is_auto_reply: bool) -> ConversationStatus:
-    """Where a conversation stands once something came in; an auto-reply is no reply and moves nothing."""
-    return ConversationStatus.OPEN if not is_auto_reply and status in OPENED_BY_REPLY else status
 
 
 def born_of_inbound(*, is_auto_reply: bool) -> ConversationStatus:

@@ -15,10 +15,9 @@ from app.channels.domain.mail import Mail
 from app.common.database import Statement
 from app.common.leases import Claim, LostLease
 from app.common.work import Reads
-from app.conversations.domain.conversation import ConversationStatus
+from app.conversations.domain.conversation import OPENED_BY_REPLY, ConversationStatus
 from app.conversations.domain.message import MessageStatus, sources
 from app.conversations.domain.receiving import (
-    OPENED_BY_REPLY,
     AddedMessage,
     FoundConversation,
     Outcome,

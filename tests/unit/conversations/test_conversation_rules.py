@@ -125,9 +125,15 @@ class Life(RuleBasedStateMachine):
         self.take(self.conversation.wake(now=self.now))
         assert self.conversation.snoozed_until is None or self.conversation.snoozed_until > self.now
 
-    @rule(count=st.integers(1, 5))
-    def messages_come(self, count: int) -> None:
-        self.inbound_count += count
+    @rule(is_auto_reply=st.booleans())
+    def a_message_comes(self, is_auto_reply: bool) -> None:
+        before = self.conversation
+        self.take(before.receive(is_auto_reply=is_auto_reply))
+        if is_auto_reply:
+            assert self.conversation == before
+        else:
+            self.inbound_count += 1
+            assert self.conversation.status is ConversationStatus.OPEN
 
     @rule(data=st.data())
     def read_up_to(self, data: st.DataObject) -> None:

@@ -5,11 +5,10 @@ from uuid import uuid4
 import pytest
 
 from app.channels.domain.mail import Bounce, Mail
-from app.conversations.domain.conversation import ConversationStatus
+from app.conversations.domain.conversation import ConversationStatus, after_inbound
 from app.conversations.domain.receiving import (
     FoundConversation,
     ReturnedMessage,
-    after_inbound,
     body_of,
     born_of_inbound,
     bounce_error,
