@@ -170,12 +170,13 @@ def test_taken_api_port_is_a_sentence(launcher: Launcher) -> None:
     assert f"Port {launcher.port} on 127.0.0.1 is taken: choose another with --port." in launcher.text
 
 
-def test_production_invents_no_secret(launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    command = [sys.executable, "-c", PRODUCTION]
-    assert launcher.start(command=command).wait(10) == 1
+def test_production_invents_no_secret(launcher: Launcher) -> None:
+    assert launcher.start(command=[sys.executable, "-c", PRODUCTION]).wait(10) == 1
     assert "SALESPAD_JWT_SECRET is not set" in launcher.text
-    monkeypatch.setenv("SALESPAD_JWT_SECRET", "0123456789abcdef" * 4)
-    assert launcher.start(command=command).wait(10) == 1
+    with_secret = PRODUCTION.replace(
+        "import os, sys", "import os, sys\nos.environ['SALESPAD_JWT_SECRET'] = 'x'"
+    )
+    assert launcher.start(command=[sys.executable, "-c", with_secret]).wait(10) == 1
     assert "SALESPAD_CREDENTIAL_KEYS is not set" in launcher.text
     assert not (launcher.home / "postgres").exists()
 
