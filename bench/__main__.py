@@ -7,9 +7,12 @@ from collections.abc import Callable, Coroutine
 
 from app.common.migrations import upgrade
 from app.embedded.testing import private_servers
-from bench import import_leads
+from bench import fanout, import_leads
 
-BENCHMARKS: dict[str, Callable[[], Coroutine[None, None, None]]] = {"import-leads": import_leads.run}
+BENCHMARKS: dict[str, Callable[[], Coroutine[None, None, None]]] = {
+    "fanout": fanout.run,
+    "import-leads": import_leads.run,
+}
 
 
 def main() -> None:

@@ -80,6 +80,18 @@ def build() -> None:
         raise _noted(problem) from None
 
 
+def install_packages(folder: Path) -> str:
+    """The locked packages of another folder than `web/`, as benchmarks have one; the address of the Node to run them.
+
+    Raises BuildFailed, OSError or subprocess.SubprocessError.
+    """
+    with _turn() as lock:
+        tools = _tools_folder()
+        node = _system_node() or _packaged_node(tools, lock)
+        _install_packages(_Runner(cwd=folder, env=_environment(node, tools), lock=lock), node)
+        return node.node
+
+
 def _noted(problem: BuildFailed) -> BuildFailed:
     with contextlib.suppress(OSError):
         FAILURE.write_text(f"{problem}\n")
@@ -106,8 +118,8 @@ def _build_in_place(lock: int) -> None:
 
 
 def _install_packages(run: "_Runner", node: Node) -> None:
-    done = WEB / "node_modules" / ".installed-from"
-    wanted = _hash_of([WEB / "package-lock.json", WEB / ".npmrc"], WEB)
+    done = run.cwd / "node_modules" / ".installed-from"
+    wanted = _hash_of([run.cwd / "package-lock.json", run.cwd / ".npmrc"], run.cwd)
     if _read(done) == wanted:
         return
     run("npm ci", [*node.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
