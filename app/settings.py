@@ -154,6 +154,9 @@ class Settings(BaseSettings):
     feed_ring_size: int = Field(
         default=1000, ge=1, description="Feed events a process keeps per live workspace"
     )
+    socket_stuck_s: float = Field(
+        default=30, gt=0, description="A client that takes nothing for this time is cut off, seconds"
+    )
     presence_ttl_s: float = Field(
         default=15,
         gt=0,

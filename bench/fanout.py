@@ -29,7 +29,7 @@ from tests.fixtures.feed import feed_cursor
 from tests.fixtures.processes import Api
 
 SUBSCRIPTION = """subscription ($after: String) { messageAdded(after: $after) { cursor message {
-  id subject body direction status authorKind createdAt conversation { id } } } }"""
+  id subject body direction status authorKind createdAt sentAt } } }"""
 BODY = "Olá! " + "Quero saber mais sobre a proposta. " * 4
 MESSAGES, ROUNDS, FEW, IDLE = 40, 3, 20, 1000
 OURS, THEIRS = b'"type":"next"', b'42["messageAdded"'
@@ -208,7 +208,7 @@ SAME_MESSAGE = {
                 "status": "RECEIVED",
                 "authorKind": "CONTACT",
                 "createdAt": "2026-01-01T00:00:00.000000+00:00",
-                "conversation": {"id": "019aa000-0000-7000-8000-000000000000"},
+                "sentAt": "2026-01-01T00:00:00.000000+00:00",
             },
         }
     }

@@ -29,6 +29,7 @@ from app.common.domain import (
     Role,
     SalesPadError,
 )
+from app.common.feed.channel import Tap
 from app.common.feed.hub import Hub
 from app.common.paging import PAGE_MAX, Page
 from app.common.sharing import SharedItem, Shares
@@ -174,9 +175,9 @@ def subscription(*, requires: Role, description: str, extension: bool = False) -
             stream = resolver(self, info, **arguments)
             try:
                 async for item in stream:
-                    if not isinstance(item, SharedItem) or info.context.shares.is_on:
+                    if info.context.shares.is_on:
                         yield item
-                    elif (own := await item.load((info.context.signed_in.user_id,))) is not None:
+                    elif (own := await _own(item, info.context)) is not None:
                         yield own
             finally:
                 await stream.aclose()
@@ -185,6 +186,13 @@ def subscription(*, requires: Role, description: str, extension: bool = False) -
         return strawberry.subscription(resolver=guarded, description=description, metadata={RULE: rule})
 
     return wrap
+
+
+async def _own(item: Any, context: Context) -> Any:
+    """What sharing would have made of it, for this subscriber alone; None: nothing."""
+    if isinstance(item, SharedItem):
+        return await item.load((context.signed_in.user_id,))
+    return None if isinstance(item, Tap) else item
 
 
 def _described(resolver: Callable[..., Any]) -> inspect.Signature:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import strawberry
 
+from app.common.feed.channel import FeedEvent, Tap
 from app.common.feed.cursor import BadCursor, CursorExpired, decode_cursor
-from app.common.feed.hub import FeedEvent
 from app.common.graphql import ClientError, Info, bad_user_input
 
 ResumeAfter = Annotated[
@@ -28,12 +28,12 @@ async def start_after(info: Info, after: str | None) -> int:
 
 
 async def events_after(
-    info: Info, position: int, *, idle_s: float | None = None
+    info: Info, position: int, tap: Tap, *, idle_s: float | None = None
 ) -> AsyncGenerator[FeedEvent | None, None]:
     """As `Hub.subscribe`, for this viewer's workspace. Raises the top-level CURSOR_EXPIRED."""
     try:
         workspace_id = info.context.signed_in.workspace_id
-        async for event in info.context.hub.subscribe(workspace_id, after=position, idle_s=idle_s):
+        async for event in info.context.hub.subscribe(workspace_id, after=position, idle_s=idle_s, tap=tap):
             yield event
     except CursorExpired:
         raise _expired() from None

@@ -47,6 +47,16 @@ class SharedItem:
     load: Callable[[Scope], Awaitable[object]]
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """An encoded payload, the same for everybody who shares it; empty: there is nothing to tell."""
+
+    payload: str
+    data: bytes = b""
+    """The payload as it goes over the wire, with the message's closing brace."""
+    is_last: bool = False
+
+
 class Shares:
     """What this process keeps of recent events. With `is_on` false, frames are each subscriber's own."""
 

@@ -2,7 +2,7 @@
 0.9).
 
 The socket is ours for TCP_USER_TIMEOUT: a client that stopped reading is not freed by websocket pings, since
-the ping waits in the same full buffer; the kernel gives such a connection up after 30 s.
+the ping waits in the same full buffer; the kernel gives such a connection up after SALESPAD_SOCKET_STUCK_S.
 """
 
 import gc
@@ -11,13 +11,13 @@ import socket
 import sys
 
 from app.embedded.processes import explain_refusal
+from app.settings import read_settings
 
 APP = "app.main:create_app"
-USER_TIMEOUT_MS = 30_000
 BACKLOG = 2048
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, stuck_s: float) -> socket.socket:
     """Accepted connections inherit the options. Raises SystemExit with the reason when the address is not
     ours.
     """
@@ -25,7 +25,7 @@ def listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(stuck_s * 1000))
     try:
         listener.bind((host, port))
     except OSError as error:
@@ -37,12 +37,14 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(host: str, port: int, *, app: str = APP) -> None:
     """Serve until SIGTERM or SIGINT. Port 0 takes a free one; the first line of output names it."""
-    listener = listen(host, port)
+    listener = listen(host, port, stuck_s=read_settings().socket_stuck_s)
     port = listener.getsockname()[1]
     os.environ["SALESPAD_HOST"], os.environ["SALESPAD_PORT"] = host, str(port)
     print(f"Listening on http://{host}:{port}", flush=True)
     gc.disable()  # half a second of a start is collections among what is being imported; the lifespan enables it
     import uvicorn
+
+    from app.embedded.websockets import FrameWritingProtocol
 
     config = uvicorn.Config(
         app,
@@ -51,7 +53,7 @@ def serve(host: str, port: int, *, app: str = APP) -> None:
         port=port,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
         http="httptools",
-        ws="websockets-sansio",
+        ws=FrameWritingProtocol,
         ws_per_message_deflate=False,
         ws_max_size=262_144,
         timeout_keep_alive=5,

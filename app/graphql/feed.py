@@ -12,8 +12,8 @@ from typing import Annotated, cast
 import strawberry
 
 from app.common.domain import Role
+from app.common.feed.channel import FeedEvent, Tap
 from app.common.feed.cursor import encode_cursor
-from app.common.feed.hub import FeedEvent
 from app.common.graphql import Info, enum_type, query, selects, subscription
 from app.common.resume import ResumeAfter, events_after, start_after
 from app.common.sharing import Scope, SharedItem
@@ -116,21 +116,25 @@ class FeedSubscription:
             list[FeedKind] | None, strawberry.argument(description="Only these kinds; null: all.")
         ] = None,
     ) -> AsyncGenerator[FeedItem, None]:
-        position, passed_over = await start_after(info, after), 0
+        position, wanted = await start_after(info, after), None if kinds is None else frozenset(kinds)
         yield _heartbeat(info, position)
-        async for event in events_after(info, position, idle_s=HEARTBEAT_S):
-            if event is not None:
-                position = event.seq
-                kind = FeedKind.of(event.name)
-                is_wanted = kind is not None and (kinds is None or kind in kinds)
-                if kind is not None and is_wanted and _may_see(info, event):
-                    passed_over = 0
-                    yield _shared(info, event, kind)
-                    continue
-                passed_over += 1
-            if event is None or passed_over == HEARTBEAT_EVENTS:
-                passed_over = 0
-                yield _heartbeat(info, position)
+
+        def wants(event: FeedEvent) -> bool:
+            kind = FeedKind.of(event.name)
+            is_wanted = kind is not None and (wanted is None or kind in wanted)
+            return is_wanted and _may_see(info, event)
+
+        tap = Tap(wants, lambda event: _shared(info, event), patience=HEARTBEAT_EVENTS)
+        yield cast("FeedItem", tap)
+        async for event in events_after(info, position, tap, idle_s=HEARTBEAT_S):
+            if event is not None and wants(event):
+                tap.passed_over = 0
+                yield cast("FeedItem", _shared(info, event))
+                continue
+            tap.passed_over += event is not None
+            if event is None or tap.passed_over >= HEARTBEAT_EVENTS:
+                tap.passed_over = 0
+                yield _heartbeat(info, tap.seq)
 
 
 def _may_see(info: Info, event: FeedEvent) -> bool:
@@ -143,13 +147,14 @@ def _heartbeat(info: Info, seq: int) -> FeedItem:
     return FeedItem(cursor=cursor, kind=FeedKind.HEARTBEAT, ids=[])
 
 
-def _shared(info: Info, event: FeedEvent, kind: FeedKind) -> FeedItem:
+def _shared(info: Info, event: FeedEvent) -> SharedItem:
     """Made where it is executed: once for all whose frame is the same."""
-    return cast("FeedItem", SharedItem(event, lambda scope: _item(info, event, kind, scope)))
+    return SharedItem(event, lambda scope: _item(info, event, scope))
 
 
-async def _item(info: Info, event: FeedEvent, kind: FeedKind, scope: Scope) -> FeedItem:
-    ids = event.entity_ids
+async def _item(info: Info, event: FeedEvent, scope: Scope) -> FeedItem:
+    ids, kind = event.entity_ids, FeedKind.of(event.name)
+    assert kind is not None
     item = FeedItem(
         cursor=encode_cursor(info.context.signed_in.workspace_id, event.seq),
         kind=kind,

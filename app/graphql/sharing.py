@@ -36,19 +36,12 @@ from strawberry import Schema
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from app.common.domain import Actor
+from app.common.feed.channel import Tap
 from app.common.graphql import Context
-from app.common.sharing import Scope, SharedItem, reads_viewer
+from app.common.sharing import Frame, Scope, SharedItem, reads_viewer
 from app.common.work import Unavailable
 from app.graphql.errors import present_errors
 from app.graphql.limits import Checked
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """The encoded payload of a `next` message, the same for everybody who shares it; empty: there is none."""
-
-    payload: str
-    is_last: bool = False
 
 
 class Sending(Protocol):
@@ -61,6 +54,7 @@ class Sending(Protocol):
     async def send_initial_errors(self, errors: list[GraphQLError]) -> None: ...
     async def send_next(self, execution_result: Any) -> None: ...
     async def send_frame(self, frame: Frame) -> None: ...
+    def frame_writer(self) -> Callable[[Frame], bool] | None: ...
 
 
 # ── who shares with whom ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -140,14 +134,22 @@ async def run_shared(
 
     items = cast("AsyncGenerator[object, None]", stream)
     async with aclosing(items):
-        await _send_items(operation, items, executor, frame_of)
+        await _send_items(operation, items, executor, _Group(key, frame_of))
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Who share frames, and how one is made."""
+
+    key: str
+    frame_of: Callable[[SharedItem], Awaitable[Frame]]
 
 
 async def _send_items(
     operation: Sending,
     items: AsyncIterator[object],
     executor: Executor[Any],
-    frame_of: Callable[[SharedItem], Awaitable[Frame]],
+    group: _Group,
 ) -> None:
     while True:
         try:
@@ -157,8 +159,10 @@ async def _send_items(
         except Exception as error:  # noqa: BLE001 - whatever ends the stream is told, masked where it is ours
             await operation.send_next(ExecutionResult(None, [_as_graphql_error(error)]))
             return
-        if isinstance(item, SharedItem):
-            frame = await frame_of(item)
+        if isinstance(item, Tap):
+            item.group, item.make, item.send = group.key, group.frame_of, operation.frame_writer()
+        elif isinstance(item, SharedItem):
+            frame = await group.frame_of(item)
             if frame.payload:
                 await operation.send_frame(frame)
             if frame.is_last:
@@ -181,11 +185,15 @@ async def _make_frame(
         raise
     except Exception as error:  # noqa: BLE001 - told, masked where it is ours
         errors = present_errors([_as_graphql_error(error)], is_request_error=False)
-        return Frame(encode({"data": None, "errors": errors}), is_last=True)
+        return _frame(encode({"data": None, "errors": errors}), is_last=True)
     for failed in result.errors or ():
         if isinstance(failed.original_error, Unavailable):
             raise failed.original_error
-    return Frame(encode(payload_of(result)))
+    return _frame(encode(payload_of(result)))
+
+
+def _frame(payload: str, *, is_last: bool = False) -> Frame:
+    return Frame(payload, payload.encode() + b"}", is_last)
 
 
 async def _execute(executor: Executor[Any], item: object) -> ExecutionResult:
@@ -206,4 +214,4 @@ def _as_graphql_error(error: Exception) -> GraphQLError:
 
 
 def _size(frame: Frame) -> int:
-    return len(frame.payload) + 200
+    return len(frame.payload) + len(frame.data) + 200

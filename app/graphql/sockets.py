@@ -6,6 +6,7 @@ Leans on Strawberry's handler, whose methods are not a documented API: pinned, w
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, cast
@@ -24,11 +25,14 @@ from strawberry.types.execution import ExecutionResult
 from app.common import telemetry
 from app.common.domain import Actor
 from app.common.graphql import Context
+from app.common.sharing import Frame
 from app.graphql.errors import present_errors
 from app.graphql.limits import Checked
-from app.graphql.sharing import Frame, payload_of, run_shared
+from app.graphql.sharing import payload_of, run_shared
 
 FORBIDDEN = 4403
+WRITE_TEXT = "salespad.write_text"
+"""The ASGI extension of our server that writes a text frame without waiting, or says that it cannot."""
 
 
 class TextSocket(ASGIWebSocketAdapter):
@@ -37,6 +41,10 @@ class TextSocket(ASGIWebSocketAdapter):
     async def send_json(self, message: Any) -> None:
         encoded = self.view.encode_json(message)
         await self.send_text(encoded if isinstance(encoded, str) else encoded.decode())
+
+    @cached_property
+    def write_text(self) -> Callable[[bytes, bytes], bool] | None:
+        return cast("dict[str, Any]", self.ws.scope.get("extensions") or {}).get(WRITE_TEXT)
 
     async def send_text(self, text: str) -> None:
         try:
@@ -60,6 +68,12 @@ class SocketOperation(Operation[Context, None]):
             await cast("TextSocket", self.handler.websocket).send_text(
                 f'{{"id":{self._json_id},"type":"next","payload":{frame.payload}}}'
             )
+
+    def frame_writer(self) -> Callable[[Frame], bool] | None:
+        """Writes at once and without this operation's task, where the server can (app/embedded/websockets.py)."""
+        write = cast("TextSocket", self.handler.websocket).write_text
+        head = f'{{"id":{self._json_id},"type":"next","payload":'.encode()
+        return None if write is None else lambda frame: not self.completed and write(head, frame.data)
 
     @cached_property
     def _json_id(self) -> str:

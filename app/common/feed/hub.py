@@ -7,19 +7,18 @@ that is older than the ring reads pages from PostgreSQL. Calm latency is the doo
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Hashable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime
+from typing import NoReturn
 from uuid import UUID
 
 import asyncpg
-import orjson
 from sqlalchemy import ARRAY, BigInteger, Uuid, any_, bindparam, func, select
 
 from app.common import telemetry
 from app.common.database import Statement
 from app.common.domain import ActorKind
+from app.common.feed.channel import Channel, FeedEvent, Reader, Tap
 from app.common.feed.cursor import CursorExpired
 from app.common.feed_log import feed_event, feed_head
 from app.common.tasks import for_ever
@@ -60,92 +59,6 @@ EVENTS = Statement(
 )
 
 
-@dataclass(slots=True)
-class FeedEvent:
-    """One committed change, as every subscriber of this process shares it."""
-
-    seq: int
-    name: str
-    entity_ids: list[UUID]
-    changed: list[str]
-    after: object
-    actor_id: UUID | None
-    actor_kind: ActorKind
-    at: datetime
-    shared: dict[Hashable, "asyncio.Future[object]"] = field(default_factory=dict)
-    """What was made of this event lately, once per process (`common/sharing.py`)."""
-    _facts: dict[str, object] | None = None
-
-    @property
-    def facts(self) -> dict[str, object]:
-        """`after`, parsed once per process and only where a filter asks for it."""
-        if self._facts is None:
-            self._facts = orjson.loads(orjson.dumps(self.after)) or {}
-        return self._facts
-
-
-@dataclass(slots=True)
-class _Channel:
-    """One live workspace: its recent events and the subscribers waiting for the next."""
-
-    seq: int
-    ring: deque[FeedEvent]
-    subscribers: int = 0
-    is_look_pending: bool = False
-    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
-    waiting: dict["asyncio.Future[bool]", None] = field(default_factory=dict)
-    """Subscribers that have it all, in the order they came: True tells one of news, False that it has been idle."""
-
-    def publish(self, events: list[FeedEvent]) -> None:
-        for event in events:
-            assert event.seq == self.seq + 1, "a gap in the feed"
-            self.ring.append(event)
-            self.seq = event.seq
-        if events:
-            waiting, self.waiting = self.waiting, {}
-            for subscriber in waiting:
-                if not subscriber.done():
-                    subscriber.set_result(True)
-
-
-class _Idle:
-    """A subscriber's wait for news. One timer each idle time, however many events come meanwhile."""
-
-    def __init__(self, idle_s: float | None) -> None:
-        self._idle_s = idle_s
-        self._waiter: asyncio.Future[bool] | None = None
-        self._since = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-
-    async def wait(self, channel: _Channel) -> bool:
-        """False when the idle time passed without news."""
-        loop = asyncio.get_running_loop()
-        self._waiter, self._since = loop.create_future(), loop.time()
-        channel.waiting[self._waiter] = None
-        if self._timer is None and self._idle_s is not None:
-            self._timer = loop.call_later(self._idle_s, self._look)
-        try:
-            return await self._waiter
-        finally:
-            channel.waiting.pop(self._waiter, None)
-
-    def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _look(self) -> None:
-        assert self._idle_s is not None
-        self._timer = None
-        if self._waiter is None or self._waiter.done():
-            return  # it is at work: the timer begins with its next wait
-        loop = asyncio.get_running_loop()
-        left = self._since + self._idle_s - loop.time()
-        if left > 0:
-            self._timer = loop.call_later(left, self._look)
-        else:
-            self._waiter.set_result(False)
-
-
 class Hub:
     """The feed in this process. `look` is the doorbell's; `subscribe` is the API's."""
 
@@ -153,7 +66,7 @@ class Hub:
         self._doors = doors
         self._poll_s = settings.poll_s
         self._ring_size = settings.feed_ring_size
-        self._channels: dict[UUID, _Channel] = {}
+        self._channels: dict[UUID, Channel] = {}
         self._looks: set[asyncio.Task[None]] = set()
         self._poller: asyncio.Task[None] | None = None
 
@@ -177,13 +90,13 @@ class Hub:
             self._looks.add(task)
             task.add_done_callback(self._looks.discard)
 
-    async def _look(self, workspace_id: UUID, channel: _Channel) -> None:
+    async def _look(self, workspace_id: UUID, channel: Channel) -> None:
         with suppress(Unavailable):  # the poll looks again
             async with channel.reading:
                 channel.is_look_pending = False
                 await self._read_news(workspace_id, channel)
 
-    async def _read_news(self, workspace_id: UUID, channel: _Channel) -> int:
+    async def _read_news(self, workspace_id: UUID, channel: Channel) -> int:
         found = 0
         while True:
             events = await self.read_page(workspace_id, channel.seq)
@@ -207,7 +120,7 @@ class Hub:
                 continue
             await self._poll_one(head["workspace_id"], channel)
 
-    async def _poll_one(self, workspace_id: UUID, channel: _Channel) -> None:
+    async def _poll_one(self, workspace_id: UUID, channel: Channel) -> None:
         """A workspace whose feed cannot be read must not keep the others' from theirs."""
         try:
             async with channel.reading:
@@ -215,7 +128,7 @@ class Hub:
         except AssertionError as error:
             telemetry.log.error("feed unreadable", workspace_id=str(workspace_id), exc_info=error)
 
-    def _behind(self, head: asyncpg.Record) -> _Channel | None:
+    def _behind(self, head: asyncpg.Record) -> Channel | None:
         """The workspace's channel, if it has not read up to this head."""
         channel = self._channels.get(head["workspace_id"])
         return channel if channel is not None and channel.seq < head["seq"] else None
@@ -233,9 +146,10 @@ class Hub:
         return row["seq"], row["floor"]
 
     async def subscribe(
-        self, workspace_id: UUID, after: int, *, idle_s: float | None = None
+        self, workspace_id: UUID, after: int, *, idle_s: float | None = None, tap: Tap | None = None
     ) -> AsyncGenerator[FeedEvent | None, None]:
-        """Every event later than `after`, in commit order, each once, then live for ever.
+        """Every event later than `after`, in commit order, each once, then live for ever; with a filled `tap`, but for
+        those that were told by it.
 
         With `idle_s`, None after each such time without an event. Raises CursorExpired for a position no longer kept.
         """
@@ -244,38 +158,37 @@ class Hub:
             raise CursorExpired
         channel = self._channels.get(workspace_id)
         if channel is None:
-            channel = self._channels[workspace_id] = _Channel(head, deque(maxlen=self._ring_size))
+            channel = self._channels[workspace_id] = Channel(head, deque(maxlen=self._ring_size))
             self.look(workspace_id)  # a bell between the read of the head and this line found nobody here
         channel.subscribers += 1
         telemetry.subscribers.inc()
+        reader = Reader(tap or Tap(wants=_all, item=_none), idle_s)
+        reader.tap.seq = after
         try:
-            async for event in self._follow(workspace_id, channel, after, idle_s):
+            async for event in self._follow(workspace_id, channel, reader):
                 yield event
         finally:
+            reader.stop()
             telemetry.subscribers.dec()
             channel.subscribers -= 1
             if channel.subscribers == 0 and self._channels.get(workspace_id) is channel:
                 del self._channels[workspace_id]
 
     async def _follow(
-        self, workspace_id: UUID, channel: _Channel, seq: int, idle_s: float | None
+        self, workspace_id: UUID, channel: Channel, reader: Reader
     ) -> AsyncIterator[FeedEvent | None]:
-        idle = _Idle(idle_s)
-        try:
-            while True:
-                if seq >= channel.seq:
-                    if not await idle.wait(channel):
-                        yield None
-                elif channel.ring and channel.ring[0].seq <= seq + 1:
-                    event = channel.ring[seq + 1 - channel.ring[0].seq]
-                    seq = event.seq
+        tap = reader.tap
+        while True:
+            if tap.seq >= channel.seq:
+                if not await reader.wait(channel):
+                    yield None
+            elif (event := channel.after(tap.seq)) is not None:
+                tap.seq = event.seq
+                yield event
+            else:
+                async for event in self._replay(workspace_id, tap.seq):
+                    tap.seq = event.seq
                     yield event
-                else:
-                    async for event in self._replay(workspace_id, seq):
-                        seq = event.seq
-                        yield event
-        finally:
-            idle.stop()
 
     async def _replay(self, workspace_id: UUID, after: int) -> AsyncIterator[FeedEvent]:
         """One page older than the ring. Waits the database out: a subscriber that has it all never misses one."""
@@ -304,3 +217,11 @@ def _event(row: asyncpg.Record) -> FeedEvent:
         actor_kind=ActorKind(row["actor_kind"]),
         at=row["at"],
     )
+
+
+def _all(event: FeedEvent) -> bool:
+    return True
+
+
+def _none(event: FeedEvent) -> NoReturn:
+    raise AssertionError("nobody tells for a subscriber without a tap")

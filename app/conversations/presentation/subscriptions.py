@@ -6,8 +6,8 @@ from typing import Annotated, cast
 import strawberry
 
 from app.common.domain import Role
+from app.common.feed.channel import FeedEvent, Tap
 from app.common.feed.cursor import encode_cursor
-from app.common.feed.hub import FeedEvent
 from app.common.graphql import ClientError, Info, parse_id, subscription
 from app.common.resume import ResumeAfter, events_after, start_after
 from app.common.sharing import Scope, SharedItem
@@ -38,11 +38,15 @@ class ConversationsSubscription:
     ) -> AsyncGenerator[MessageAdded, None]:
         only = await _conversation(info, conversation_id) if conversation_id is not None else None
         position = await start_after(info, after)
-        async for event in events_after(info, position):
-            if event is None or event.name != MessageCreated.name:
-                continue
-            if only is None or event.facts.get("conversationId") == only:
-                yield _shared(info, event)
+
+        def wants(event: FeedEvent) -> bool:
+            return event.name == MessageCreated.name and only in (None, event.facts.get("conversationId"))
+
+        tap = Tap(wants, lambda event: _shared(info, event))
+        yield cast("MessageAdded", tap)
+        async for event in events_after(info, position, tap):
+            if event is not None and wants(event):
+                yield cast("MessageAdded", _shared(info, event))
 
 
 async def _conversation(info: Info, id: str) -> str:
@@ -53,7 +57,7 @@ async def _conversation(info: Info, id: str) -> str:
     return str(key)
 
 
-def _shared(info: Info, event: FeedEvent) -> MessageAdded:
+def _shared(info: Info, event: FeedEvent) -> SharedItem:
     async def load(scope: Scope) -> MessageAdded | None:
         context, ids = info.context, event.entity_ids
         once = context.shares.once
@@ -61,4 +65,4 @@ def _shared(info: Info, event: FeedEvent) -> MessageAdded:
         cursor = encode_cursor(context.signed_in.workspace_id, event.seq)
         return MessageAdded(cursor=cursor, message=message) if message else None
 
-    return cast("MessageAdded", SharedItem(event, load))
+    return SharedItem(event, load)

@@ -14,13 +14,16 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
     Operation,
 )
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from app.common.domain import Actor, ClientKind, Role
 from app.common.work import Doors
+from app.embedded.websockets import WRITE_TEXT as SERVED
 from app.graphql import sharing
 from app.graphql.limits import documents_of
 from app.graphql.schema import schema
 from app.graphql.sharing import read_document, share_key
+from app.graphql.sockets import WRITE_TEXT
 from app.settings import Settings
 from tests.factories.accounts import Person, add_member
 from tests.fixtures.feed import create_tags, feed_cursor, seq_of
@@ -229,5 +232,10 @@ def test_the_pinned_insides_are_as_the_pipeline_expects() -> None:
     assert {"completed", "handler", "id", "operation_name", "query", "task", "variables"} <= set(
         Operation.__slots__
     )
+    assert {"handshake_complete", "close_sent", "disconnected", "writable"} <= set(
+        WebSocketsSansIOProtocol.__init__.__code__.co_names
+    )
+    assert version("uvicorn") == "0.54.0"
+    assert WRITE_TEXT == SERVED
     for name in ("run_operation", "handle_task_exception", "forget_id"):
         assert callable(getattr(BaseGraphQLTransportWSHandler, name))
