@@ -7,11 +7,12 @@ from collections.abc import Callable, Coroutine
 
 from app.common.migrations import upgrade
 from app.embedded.testing import private_servers
-from bench import fanout, import_leads
+from bench import fanout, import_leads, search
 
 BENCHMARKS: dict[str, Callable[[], Coroutine[None, None, None]]] = {
     "fanout": fanout.run,
     "import-leads": import_leads.run,
+    "search": search.run,
 }
 
 

@@ -1,4 +1,4 @@
-/** The tabs a first visit opens with: a walk from "no account" to "leads with tags", each saying what to do next. */
+/** The tabs a first visit opens with: a walk from "no account" to an answered message, each saying what to do next. */
 import { isPortuguese } from './labels';
 
 const say = (english: string, portuguese: string): string =>
@@ -180,7 +180,95 @@ subscription Feed($after: String) {
   variables: json({ after: null }),
 };
 
-export const defaultTabs = [signUp, importLeads, importProgress, leads, feed];
+const startConversation = {
+  query: `${say(
+    `6. Open a conversation with a lead that has an
+e-mail address: paste its id (the tab "Leads") and an
+account's (run ChannelAccounts; ConnectEmail makes one
+in the local mailbox). The one there is comes back.
+Next: copy conversation.id to "SendMessage".`,
+    `6. Abra uma conversa com um lead que tem e-mail: cole
+o id dele (a aba "Leads") e o de uma conta (execute
+ChannelAccounts; ConnectEmail cria uma na caixa postal
+local). Se a conversa já existe, é ela que volta.
+Depois: copie conversation.id para "SendMessage".`,
+  )}
+query ChannelAccounts {
+  channelAccounts { id name address status }
+}
+
+mutation ConnectEmail($connect: ConnectEmailInput!) {
+  connectEmail(input: $connect) {
+    account { id address status }
+    errors { code message path }
+  }
+}
+
+mutation StartConversation($input: StartConversationInput!) {
+  startConversation(input: $input) {
+    conversation { id status lead { name email } account { address } }
+    errors { code message path }
+  }
+}
+`,
+  variables: json({
+    connect: { name: 'Ana', address: 'ana@example.com' },
+    input: { leadId: '', accountId: '' },
+  }),
+};
+
+const sendMessage = {
+  query: `${say(
+    `7. Write to the lead. The answer comes at once, a
+worker sends; the same idempotencyKey sends once.
+With "run", GET /mailbox shows what left.
+Next: see it move in the tab "MessageAdded".`,
+    `7. Escreva ao lead. A resposta vem na hora, um worker
+envia; a mesma idempotencyKey envia uma vez só.
+Com "run", GET /mailbox mostra o que saiu.
+Depois: veja chegar na aba "MessageAdded".`,
+  )}
+mutation SendMessage($input: SendMessageInput!) {
+  sendMessage(input: $input) {
+    message { id status body createdAt }
+    errors { code message path }
+  }
+}
+`,
+  variables: json({
+    input: {
+      conversationId: '',
+      subject: isPortuguese ? 'Uma ideia' : 'An idea',
+      body: isPortuguese ? 'Olá! Podemos conversar?' : 'Hello! May we talk?',
+      idempotencyKey: newKey(),
+    },
+  }),
+};
+
+const messageAdded = {
+  query: `${say(
+    `8. Every message to and from leads, live. Answer the
+mail in GET /mailbox, and it arrives here.`,
+    `8. Cada mensagem de e para leads, ao vivo. Responda ao
+e-mail em GET /mailbox, e ela chega aqui.`,
+  )}
+subscription MessageAdded($conversationId: ID, $after: String) {
+  messageAdded(conversationId: $conversationId, after: $after) {
+    cursor
+    message {
+      id
+      direction
+      status
+      body
+      conversation { id status unreadCount lead { name } }
+    }
+  }
+}
+`,
+  variables: json({ conversationId: null, after: null }),
+};
+
+export const defaultTabs = [signUp, importLeads, importProgress, leads, feed, startConversation, sendMessage, messageAdded];
 
 /**
  * What the editors begin with. On a first visit GraphiQL would leave the first tab's variables out; after a reload it compares
