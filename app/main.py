@@ -33,7 +33,7 @@ from app.graphql.view import GraphQLView
 from app.imports.wiring import DUE, import_jobs
 from app.settings import Settings, read_settings, refuse_missing_database, refuse_weak_secrets
 
-WARMED_UP = ("app.common.ratelimit", "saq.queue.redis")
+WARMED_UP = ("app.common.ratelimit", "puremagic", "saq.queue.redis")
 
 
 @dataclass

@@ -39,6 +39,9 @@ SYSTEM_DOOR = {
 }
 """Every caller of `open_system`, and why it has no tenant."""
 
+NOT_AT_START = {"aiosmtplib", "aiosmtpd", "imapclient", "mailparser_reply", "nh3", "puremagic", "saq"}
+"""Imported where they are first used, or once the API answers: a start is a second on a small machine."""
+
 OWN_CONNECTIONS = ("app/embedded/", "app/common/migrations.py")
 """The launcher's psql and the migrations speak to PostgreSQL outside the doors, as its owner."""
 SESSION_SETTING = re.compile(
@@ -134,6 +137,18 @@ def test_saq_is_imported_in_two_places() -> None:
 # ── transactions ──────────────────────────────────────────────────────────────────────────────────────────────────────
 def calls(path: Path) -> Iterator[ast.Call]:
     return (node for node in ast.walk(tree(path)) if isinstance(node, ast.Call))
+
+
+def test_the_api_starts_without_what_only_the_worker_or_a_rare_request_needs() -> None:
+    modules = subprocess.run(
+        [sys.executable, "-c", "import sys, app.main; print(*sys.modules)"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert "strawberry" in modules
+    assert not {module.partition(".")[0] for module in modules} & NOT_AT_START
 
 
 def test_transactions_begin_and_end_in_one_file() -> None:

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from saq import Worker
 from saq.queue.redis import RedisQueue
 
-from app.channels.wiring import IMAP, IMAP_LANES, imap_mailboxes, mailbox_follower, seal_anew
+from app.channels.wiring import IMAP, imap_mailboxes, mailbox_follower, seal_anew
 from app.common import telemetry
 from app.common.feed_log import drop_old_events, raise_floors
 from app.common.idempotency import drop_old_keys
@@ -97,7 +97,7 @@ def registry(settings: Settings) -> dict[str, DueKind]:
             settings.imap_lease_s,
             mailboxes.follow,
             mailboxes.give_up,
-            lanes=IMAP_LANES,
+            lanes=mailboxes.lanes,
             is_rung=False,
             close=mailboxes.close,
         ),

@@ -1,20 +1,22 @@
-"""The door to channels: their accounts, the senders, and what comes in."""
+"""The door to channels: their accounts, the senders, and what comes in.
+
+What reads, writes and carries mails is imported where it is first used: the API starts without it.
+"""
 
 from collections.abc import Sequence
 from contextlib import suppress
 from secrets import token_urlsafe
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from app.accounts.domain.user import clean_email
 from app.channels.application.accounts import AccountUseCases
-from app.channels.domain.account import ChannelAccountStatus, Side
+from app.channels.domain.account import ChannelAccountStatus, MailboxStart, Side
 from app.channels.domain.inbound import EMAIL, IMAP, INBOUND, digest_id, is_token
-from app.channels.infrastructure.compose import compose_mail
-from app.channels.infrastructure.following import LANES as IMAP_LANES
-from app.channels.infrastructure.following import mailbox_follower
+from app.channels.domain.mail import Mail
+from app.channels.domain.servers import MailServer
 from app.channels.infrastructure.inbound import accept_mail, account_by_token, local_accounts
-from app.channels.infrastructure.mime import read_mail
 from app.channels.infrastructure.reads import (
     accounts_by_id,
     imap_server,
@@ -25,11 +27,13 @@ from app.channels.infrastructure.reads import (
 from app.channels.infrastructure.repository import AccountRepository, renew_secrets, report_account
 from app.channels.infrastructure.senders import Senders, senders
 from app.channels.infrastructure.tables import imap_mailboxes, inbound_events
-from app.channels.infrastructure.trying import try_servers
 from app.common.domain import Invalid
 from app.common.jobs import create_bells
 from app.common.work import Doors, Work
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.channels.infrastructure.following import MailboxFollower
 
 
 def account_use_cases(work: Work, settings: Settings, workspace_id: UUID) -> AccountUseCases:
@@ -81,6 +85,29 @@ async def take_local_mail(doors: Doors, addresses: Sequence[str], raw: bytes) ->
     return {one for address in accounts for one in given[address]}
 
 
+async def try_servers(
+    settings: Settings, *, smtp: MailServer | None, imap: MailServer | None
+) -> MailboxStart | None:
+    """Both at once; where reading the mailbox begins. Raises Invalid or Refusals that say what to do."""
+    from app.channels.infrastructure import trying
+
+    return await trying.try_servers(settings, smtp=smtp, imap=imap)
+
+
+def read_mail(raw: bytes) -> Mail:
+    """Never raises: of a mail that cannot be read, the raw bytes are its attachment."""
+    from app.channels.infrastructure import mime
+
+    return mime.read_mail(raw)
+
+
+def mailbox_follower(settings: Settings) -> "MailboxFollower":
+    """One a worker process."""
+    from app.channels.infrastructure import following
+
+    return following.mailbox_follower(settings)
+
+
 async def serve_local_mailbox(settings: Settings) -> None:
     """The SMTP server of the local mailbox, in this process, until a signal."""
     from app.embedded import mailbox
@@ -106,7 +133,6 @@ async def serve_local_mailbox(settings: Settings) -> None:
 
 __all__ = [
     "IMAP",
-    "IMAP_LANES",
     "INBOUND",
     "ChannelAccountStatus",
     "Senders",
@@ -114,7 +140,6 @@ __all__ = [
     "accept_mail",
     "account_use_cases",
     "accounts_by_id",
-    "compose_mail",
     "find_account_by_token",
     "imap_mailboxes",
     "imap_server",

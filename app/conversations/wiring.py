@@ -1,6 +1,10 @@
-"""The door to the inbox for other modules, and the handlers of the due rows `delivery` and `inbound_event`."""
+"""The door to the inbox for other modules, and the handlers of the due rows `delivery` and `inbound_event`.
 
-from collections.abc import Sequence
+What only the worker runs is imported when it does: the API starts without it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -8,13 +12,12 @@ from uuid_utils.compat import uuid7
 from app.channels.wiring import INBOUND, inbound_events, senders
 from app.common.domain import Actor, ActorKind, Channel, Direction
 from app.common.idempotency import Idempotency
-from app.common.work import Work
+from app.common.leases import Claim
+from app.common.work import Doors, Work
 from app.conversations.application.inbox import InboxUseCases
 from app.conversations.application.sending import SendingUseCases
 from app.conversations.domain.delivery import DUE as DELIVERY
 from app.conversations.domain.sending import AttachedFile
-from app.conversations.infrastructure.courier import Courier
-from app.conversations.infrastructure.inbound import fail_mail, receive_mail
 from app.conversations.infrastructure.list_reads import (
     ConversationConditions,
     ConversationPage,
@@ -38,6 +41,9 @@ from app.leads.domain.timeline import Entry, InteractionType
 from app.leads.wiring import timeline
 from app.settings import Settings
 
+if TYPE_CHECKING:
+    from app.conversations.infrastructure.courier import Courier
+
 
 def sending_use_cases(work: Work, workspace_id: UUID, settings: Settings) -> SendingUseCases:
     return SendingUseCases(
@@ -51,9 +57,27 @@ def sending_use_cases(work: Work, workspace_id: UUID, settings: Settings) -> Sen
     )
 
 
-def create_courier(settings: Settings) -> Courier:
+def create_courier(settings: Settings) -> "Courier":
     """One a worker process: it keeps connections to providers open."""
+    from app.conversations.infrastructure.courier import Courier
+
     return Courier(settings, senders(settings))
+
+
+async def receive_mail(
+    doors: Doors, settings: Settings, claim: Claim, is_stopping: Callable[[], bool]
+) -> bool:
+    """From a mail as it came to a message in its conversation; False when asked to stop before that."""
+    from app.conversations.infrastructure import inbound
+
+    return await inbound.receive_mail(doors, settings, claim, is_stopping)
+
+
+async def fail_mail(doors: Doors, claim: Claim, error: str) -> None:
+    """Ends one that cannot be read into the inbox; it is kept as it came. Raises LostLease."""
+    from app.conversations.infrastructure import inbound
+
+    await inbound.fail_mail(doors, claim, error)
 
 
 class _Uploads:
@@ -101,7 +125,6 @@ __all__ = [
     "INBOUND",
     "ConversationConditions",
     "ConversationPage",
-    "Courier",
     "MessagePage",
     "Wanted",
     "are_there",

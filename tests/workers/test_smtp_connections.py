@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from app.channels.domain.ports import Accepted, Answer, OutboundMessage, Rejected, Retry
+from app.channels.infrastructure.compose import compose_mail
 from app.channels.infrastructure.smtp import SmtpSender
-from app.channels.wiring import compose_mail
 from app.common.egress import Egress
 from app.settings import Settings
 from tests.factories.smtp import PASSWORD, account, message

@@ -15,8 +15,8 @@ from app.channels.domain.ports import (
     Unknown,
 )
 from app.channels.infrastructure import smtp
+from app.channels.infrastructure.compose import compose_mail
 from app.channels.infrastructure.smtp import SmtpSender
-from app.channels.wiring import compose_mail
 from app.common.egress import Egress
 from app.settings import Settings
 from tests.factories.smtp import ADDRESS, account, message

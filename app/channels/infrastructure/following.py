@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import ClassVar
 
 from app.channels.application.following import FollowMailbox
 from app.channels.domain.servers import CannotReach, MailServer, what_to_do
@@ -29,6 +30,7 @@ UNREADABLE = "Its stored login cannot be opened with the keys there are: give it
 class MailboxFollower:
     """One a worker: it holds the threads that wait for servers."""
 
+    lanes: ClassVar[int] = LANES
     egress: Egress
     _executor: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, LANES, "imap"))
 

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 
 from app.channels.domain.ports import MessageSender
-from app.channels.infrastructure.compose import compose_mail
-from app.channels.infrastructure.smtp import SmtpSender
 from app.common.domain import Channel
 from app.settings import Settings
 
@@ -24,4 +22,8 @@ class Senders:
 
 
 def senders(settings: Settings) -> Senders:
+    """What they send with is imported here: the API never does."""
+    from app.channels.infrastructure.compose import compose_mail
+    from app.channels.infrastructure.smtp import SmtpSender
+
     return Senders({Channel.EMAIL: SmtpSender(settings, compose_mail)})

@@ -2,8 +2,6 @@
 
 import re
 
-import puremagic
-
 from app.files.domain.media import BINARY, DOCX, OLE, PPTX, SYNONYMS, XLSX, ZIP, text_type
 
 SIGNATURES = {
@@ -53,6 +51,8 @@ def _zip_type(head: bytes, tail: bytes) -> str:
 
 
 def _magic_type(head: bytes) -> str:
+    import puremagic  # its list of types takes its time: the API starts without it
+
     try:
         found = puremagic.magic_string(head)
     except (puremagic.PureError, ValueError):
