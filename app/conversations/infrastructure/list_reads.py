@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy import (
     ARRAY,
+    CTE,
     BigInteger,
     ColumnElement,
     DateTime,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     bindparam,
     column,
     exists,
+    false,
     func,
     literal_column,
     not_,
@@ -84,17 +86,24 @@ CONDITIONS: dict[str, ColumnElement[bool]] = {
 SHOW_DORMANT = frozenset({"statuses", "lead_ids", "terms"})
 """Who asks by one of these gets dormant conversations too."""
 HITS_MAX = 5_000
-"""Messages a search looks up by the index. A word that more have stands in so many conversations that walking them in
-their order comes to a full page sooner."""
+"""Messages a search looks up by the index at first. A word that more have stands in so many conversations that walking
+them in their order comes to a full page sooner."""
+ALL_HITS = 100_000_000
+WALK_MAX = 1_000
+"""Conversations that are walked. Where they do not fill the page, the word is common among older ones only: then all of
+its messages are looked up after all."""
 
-asked = (
-    text(
-        f"SELECT query, search_conversations(query, {HITS_MAX}) AS hits FROM (SELECT {QUERY} AS query) AS q"  # noqa: S608
+
+def _asked(hits_max: int) -> CTE:
+    """What is searched for, and the conversations the index gives for it; NULL: more messages than `hits_max`."""
+    return (
+        text(
+            f"SELECT query, search_conversations(query, {hits_max}) AS hits FROM (SELECT {QUERY} AS query) AS q"  # noqa: S608
+        )
+        .columns(column("query", TSQUERY), column("hits", ARRAY(Uuid)))
+        .cte("asked")
+        .prefix_with("MATERIALIZED")
     )
-    .columns(column("query", TSQUERY), column("hits", ARRAY(Uuid)))
-    .cte("asked")
-    .prefix_with("MATERIALIZED")
-)
 
 
 def _listed(used: frozenset[str], *, has_after: bool) -> Select[Any]:
@@ -122,27 +131,45 @@ def _listed(used: frozenset[str], *, has_after: bool) -> Select[Any]:
     return listed
 
 
-def _found(listed: Select[Any]) -> FromClause:
-    """Those of `listed` that a search finds: by the hits where the index gave all, else by looking into each in turn.
-    The planner runs one of the two. As a function `@@` is no business of the index: what is walked is not looked up."""
+def _found(listed: Select[Any], asked: CTE) -> tuple[FromClause, ColumnElement[bool]]:
+    """Those of `listed` that a search finds, and whether the walk ended before the list did. By the hits where the
+    index gave all, else by looking into each of the newest in turn: the planner runs one of the two. As a function
+    `@@` is no business of the index: what is walked is not looked up."""
     hits = select(func.unnest(asked.c.hits)).scalar_subquery()
+    is_common = select(asked.c.hits.is_(None)).scalar_subquery()
     by_hits = listed.where(conversation.c.id.in_(hits))
+    newest = listed.where(is_common).limit(literal_column(str(WALK_MAX)))
+    walked = newest.subquery("walked")
     matches = exists().where(
-        message.c.workspace_id == conversation.c.workspace_id,
-        message.c.conversation_id == conversation.c.id,
+        message.c.workspace_id == walked.c.workspace_id,
+        message.c.conversation_id == walked.c.id,
         func.ts_match_vq(message.c.lexemes, select(asked.c.query).scalar_subquery()),
     )
-    by_walking = listed.where(select(asked.c.hits.is_(None)).scalar_subquery(), matches)
-    return union_all(by_hits.subquery().select(), by_walking.subquery().select()).subquery("found")
+    by_walking = (
+        select(walked)
+        .where(matches)
+        .order_by(walked.c.activity_at.desc(), walked.c.id.desc())
+        .limit(literal_column(str(PAGE_MAX + 1)))
+    )
+    count = select(func.count()).select_from(newest.subquery("counted")).scalar_subquery()
+    found = union_all(by_hits.subquery().select(), by_walking.subquery().select()).subquery("found")
+    return found, count == literal_column(str(WALK_MAX))
 
 
 @cache
 def _list_statement(
-    used: frozenset[str], has_after: bool, with_identities: bool, with_attachments: bool
+    used: frozenset[str],
+    has_after: bool,
+    with_identities: bool,
+    with_attachments: bool,
+    hits_max: int = HITS_MAX,
 ) -> Statement:
     """The page and the feed's position in one snapshot: the head's row is there even when the page is empty."""
     listed = _listed(used, has_after=has_after)
-    source = _found(listed) if "terms" in used else listed.subquery("listed")
+    source: FromClause = listed.subquery("listed")
+    is_cut: ColumnElement[bool] = false()
+    if "terms" in used:
+        source, is_cut = _found(listed, _asked(hits_max))
     page = (
         select(source)
         .order_by(source.c.activity_at.desc(), source.c.id.desc())
@@ -155,7 +182,7 @@ def _list_statement(
         .lateral()
     )
     return Statement(
-        select(feed_head.c.seq.label("feed_seq"), *rows.c)
+        select(feed_head.c.seq.label("feed_seq"), is_cut.label("is_cut"), *rows.c)
         .select_from(feed_head)
         .outerjoin(rows, true())
         .where(feed_head.c.workspace_id == bindparam("workspace_id"))
@@ -183,16 +210,13 @@ async def list_conversations(
 ) -> ConversationPage:
     """Newest activity first. `activity_at` only goes up: between two pages a conversation may move to the front, where
     the feed tells of it, and never back, so none that stays is missed or comes twice."""
-    position = {"after_at": after.at, "after_id": after.id} if after else {}
-    rows = await reads.fetch(
-        _list_statement(conditions.used, after is not None, with_identities, with_attachments),
-        workspace_id=workspace_id,
-        viewer_id=viewer_id,
-        limit=first + 1,
-        **conditions.values,
-        **position,
-    )
-    assert rows, "the workspace has no feed head"
+    position: dict[str, object] = {"after_at": after.at, "after_id": after.id} if after else {}
+    shape = conditions.used, after is not None, with_identities, with_attachments
+    values: dict[str, object] = {"workspace_id": workspace_id, "viewer_id": viewer_id, "limit": first + 1}
+    values |= conditions.values | position
+    rows = await reads.fetch(_list_statement(*shape), **values)
+    if rows[0]["is_cut"] and len(rows) <= first:
+        rows = await reads.fetch(_list_statement(*shape, hits_max=ALL_HITS), **values)
     return ConversationPage(
         Page.of([row for row in rows if row["id"] is not None], first), rows[0]["feed_seq"]
     )

@@ -1,11 +1,14 @@
 """Searching the inbox: words in messages, however common, within one workspace."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from app.common.paging import Keyset
 from app.common.work import Doors
 from app.conversations.infrastructure import list_reads
+from app.conversations.wiring import ConversationConditions, list_conversations
 from tests.factories.accounts import Person, sign_up
 from tests.factories.conversations import inbound, make_lead, open_account, open_conversation, outbound
 
@@ -14,7 +17,7 @@ PAGE = """query ($filter: ConversationFilter, $first: Int! = 20, $after: String)
     edges { node { id } } pageInfo { hasNextPage endCursor } } }"""
 
 
-async def found(person: Person, search: str, **filter: Any) -> list[str]:
+async def search_for(person: Person, search: str, **filter: Any) -> list[str]:
     answer = await person.run(PAGE, {"filter": {"search": search, **filter}, "first": 100})
     return [edge["node"]["id"] for edge in answer["conversations"]["edges"]]
 
@@ -35,9 +38,9 @@ async def test_words_are_found_without_case_and_accents_and_in_their_forms(ana: 
         "10h",
         "as",
     ):
-        assert await found(ana, search) == [str(opened.id)], search
+        assert await search_for(ana, search) == [str(opened.id)], search
     for search in ("propostas nada", "contrato", "ropostas"):
-        assert await found(ana, search) == [], search
+        assert await search_for(ana, search) == [], search
 
 
 async def test_words_may_stand_in_one_message_only(ana: Person, doors: Doors) -> None:
@@ -45,15 +48,15 @@ async def test_words_may_stand_in_one_message_only(ana: Person, doors: Doors) ->
     opened = await open_conversation(ana, doors)
     await inbound(ana, doors, opened.id, body="preço")
     await outbound(ana, doors, opened.id, body="desconto")
-    assert await found(ana, "preço desconto") == []
-    assert await found(ana, "desconto") == [str(opened.id)]
+    assert await search_for(ana, "preço desconto") == []
+    assert await search_for(ana, "desconto") == [str(opened.id)]
 
 
 async def test_an_english_workspace_is_searched_in_english(http: Any, doors: Doors) -> None:
     bob = await sign_up(http, name="Bob", locale="en")
     opened = await open_conversation(bob, doors)
     await inbound(bob, doors, opened.id, body="We were negotiating the contracts")
-    assert await found(bob, "negotiate contract") == [str(opened.id)]
+    assert await search_for(bob, "negotiate contract") == [str(opened.id)]
 
 
 @pytest.mark.parametrize(
@@ -76,9 +79,9 @@ async def test_an_english_workspace_is_searched_in_english(http: Any, doors: Doo
 async def test_operators_are_harmless(ana: Person, doors: Doors, search: str) -> None:
     opened = await open_conversation(ana, doors)
     await inbound(ana, doors, opened.id, body="Nothing of the kind.")
-    assert await found(ana, search) == []
+    assert await search_for(ana, search) == []
     await inbound(ana, doors, opened.id, body=f"so: {search} drop")
-    assert await found(ana, "drop") == [str(opened.id)]
+    assert await search_for(ana, "drop") == [str(opened.id)]
 
 
 @pytest.mark.parametrize("search", ["", "a", " a ", "a" * 101, "x" * 10_000, "ab\x00"])
@@ -89,13 +92,13 @@ async def test_too_short_and_too_long_searches_are_refused(ana: Person, search: 
 async def test_another_workspaces_messages_are_not_found(ana: Person, eve: Person, doors: Doors) -> None:
     theirs = await open_conversation(eve, doors)
     await inbound(eve, doors, theirs.id, body="segredo")
-    assert await found(ana, "segredo") == []
-    assert await found(eve, "segredo") == [str(theirs.id)]
+    assert await search_for(ana, "segredo") == []
+    assert await search_for(eve, "segredo") == [str(theirs.id)]
 
 
 @pytest.mark.parametrize("hits_max", [0, 3, 5000])
 async def test_pages_are_the_same_whether_a_word_is_rare_or_common(
-    ana: Person, doors: Doors, hits_max: int
+    ana: Person, doors: Doors, hits_max: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The two plans of `_found`: with few hits allowed the conversations are walked."""
     lead_id, account_id = await make_lead(ana), await open_account(ana, doors)
@@ -105,31 +108,33 @@ async def test_pages_are_the_same_whether_a_word_is_rare_or_common(
         await inbound(ana, doors, one.id, body=f"número {n} {'comum' if n % 3 else 'outro'}")
         opened.append(one)
     expected = [one.id for n, one in enumerate(opened) if n % 3][::-1]
-    seen = []
+    seen: list[UUID] = []
     after = None
+    original = list_reads._list_statement
+    monkeypatch.setattr(
+        list_reads, "WALK_MAX", 4
+    )  # the walk ends before the page is full, and all is looked up
+    original.cache_clear()
+    monkeypatch.setattr(
+        list_reads,
+        "_list_statement",
+        lambda *shape, hits_max=hits_max: original(*shape, hits_max=hits_max),
+    )
     async with doors.open_reads(ana.workspace_id) as tenant:
         while True:
-            listed = await tenant.fetch(
-                limited(hits_max, after is not None),
-                workspace_id=ana.workspace_id,
-                viewer_id=ana.user_id,
-                terms=["comum"],
-                limit=2,
-                **({"after_at": after["activity_at"], "after_id": after["key"]} if after else {}),
+            found = await list_conversations(
+                tenant,
+                ana.workspace_id,
+                ana.user_id,
+                ConversationConditions(terms=["comum"]),
+                first=2,
+                after=after,
+                with_identities=False,
+                with_attachments=False,
             )
-            rows = [row for row in listed if row["id"] is not None]
-            seen += [row["key"] for row in rows]
-            if len(rows) < 2:
+            seen += [row["key"] for row in found.page.rows]
+            if not found.page.has_next:
                 break
-            after = rows[-1]
+            after = Keyset(found.page.rows[-1]["activity_at"], found.page.rows[-1]["key"])
+    original.cache_clear()
     assert seen == expected
-
-
-def limited(hits_max: int, has_after: bool) -> Any:
-    """The list's statement with another `HITS_MAX`."""
-    statement = list_reads._list_statement(frozenset({"terms"}), has_after, False, False)
-    changed = object.__new__(type(statement))
-    changed.sql = statement.sql.replace(f", {list_reads.HITS_MAX})", f", {hits_max})")
-    changed.names, changed.defaults = statement.names, statement.defaults
-    assert hits_max == list_reads.HITS_MAX or changed.sql != statement.sql
-    return changed
