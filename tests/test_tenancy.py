@@ -205,15 +205,18 @@ class Probe:
         self.controls[kind] = self.controls.get(kind, False) or comparable(mine) != comparable(unknown)
 
     async def _first(self, person: Person, operation: Operation, slot: Slot, value: str) -> str:
-        """The first item, the refusal, or nothing: that it ended."""
+        """The first item, the refusal, or nothing: that it ended, or lives and has nothing to tell yet."""
         own = await things(self.doors, self.mine.workspace_id)
         variables = operation.variables(_own_id(own), slot, value)
-        async with open_socket(self.server.ws_url, person.token) as socket, asyncio.timeout(ITEM_WAIT_S):
+        async with open_socket(self.server.ws_url, person.token) as socket:
             try:
-                async for item in socket.subscribe(operation.document, variables):
-                    return as_text(item)
+                async with asyncio.timeout(ITEM_WAIT_S):
+                    async for item in socket.subscribe(operation.document, variables):
+                        return as_text(item)
             except GraphQLRefused as refused:
                 return as_text(refused.errors)
+            except TimeoutError:
+                return as_text("silent")
         return as_text("ended")
 
 
