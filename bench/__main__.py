@@ -7,12 +7,13 @@ from collections.abc import Callable, Coroutine
 
 from app.common.migrations import upgrade
 from app.embedded.testing import private_servers
-from bench import fanout, import_leads, search
+from bench import fanout, import_leads, search, sends
 
 BENCHMARKS: dict[str, Callable[[], Coroutine[None, None, None]]] = {
     "fanout": fanout.run,
     "import-leads": import_leads.run,
     "search": search.run,
+    "sends": sends.run,
 }
 
 

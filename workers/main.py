@@ -130,7 +130,7 @@ class Drainer:
         if key is not None and not due.is_rung:
             return
         while not self._stopping.is_set():
-            async with self._doors.open_system() as system:
+            async with self._doors.open_system(plans_once=True) as system:
                 claims = await due.table.claim(system, lease_s=due.lease_s, limit=due.batch, key=key)
             if not claims:
                 return

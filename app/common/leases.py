@@ -93,21 +93,23 @@ class DueTable:
         self.waiting, self.held = waiting, held
         self._is_waiting: ColumnElement[bool] = table.c.status == literal_column(f"'{waiting}'")
         self._is_held: ColumnElement[bool] = table.c.status == literal_column(f"'{held}'")
-        self._claim, self._reap = self._claim_statement(), self._reap_statement()
+        self._claim_any, self._claim_of = self._claim_statement(), self._claim_statement(of_key=True)
+        self._reap = self._reap_statement()
         self._renew, self._put_back = self._renew_statement(), self._put_back_statement()
         self._give_back = self._give_back_statement()
         self._count = Statement(
             select(func.count()).select_from(table).where(self._is_waiting | self._is_held)
         )
 
-    def _claim_statement(self) -> Statement:
+    def _claim_statement(self, *, of_key: bool = False) -> Statement:
         c = self.table.c
+        is_asked_for = self._key == bindparam("key", type_=Uuid) if of_key else true()
         due = (
             select(c.workspace_id, c.id)
             .where(
                 self._is_waiting,
                 c.run_at <= func.now(),
-                bindparam("key", type_=Uuid).is_(None) | (self._key == bindparam("key", type_=Uuid)),
+                is_asked_for,
                 self._may_go,
             )
             .order_by(c.run_at, c.id)
@@ -209,7 +211,8 @@ class DueTable:
         self, work: Work, *, lease_s: float, limit: int = 1, key: UUID | None = None
     ) -> list[Claim]:
         """Takes up to `limit` due rows; two workers at once split them."""
-        rows = await work.fetch(self._claim, key=key, limit=limit, lease_s=lease_s)
+        statement = self._claim_any if key is None else self._claim_of
+        rows = await work.fetch(statement, key=key, limit=limit, lease_s=lease_s)
         return [Claim(row["workspace_id"], row["id"], row["token"], row["attempt"]) for row in rows]
 
     async def renew(self, work: Work, claim: Claim, *, lease_s: float) -> None:

@@ -26,6 +26,7 @@ from app.common.feed_log import append_events
 from app.settings import Settings
 
 ROLLBACK_WAIT_S = 5
+PLANS_ONCE = "; SET LOCAL plan_cache_mode = force_generic_plan"
 UNAVAILABLE_SQLSTATES = frozenset(
     {"57014", "57P01", "57P02", "57P03", "53300", "25P03", "40001", "40P01", "55P03"}
 )
@@ -128,9 +129,16 @@ class Doors:
         await self._system_engine.dispose()
 
     @asynccontextmanager
-    async def open_work(self, workspace_id: UUID, by: Actor | None = None) -> AsyncIterator[Work]:
-        """One transaction of one workspace; `by` is who acts (None: the system). Raises Unavailable."""
-        async with _transaction(self._engine, f"BEGIN; {_tenant(workspace_id)}") as (driver, connection):
+    async def open_work(
+        self, workspace_id: UUID, by: Actor | None = None, *, plans_once: bool = False
+    ) -> AsyncIterator[Work]:
+        """One transaction of one workspace; `by` is who acts (None: the system). Raises Unavailable.
+
+        `plans_once`: each statement keeps the plan of its first run, whatever its values. For long statements that
+        look rows up by their keys, which PostgreSQL otherwise plans anew every time, for longer than it runs them.
+        """
+        begin = f"BEGIN; {_tenant(workspace_id)}{PLANS_ONCE if plans_once else ''}"
+        async with _transaction(self._engine, begin) as (driver, connection):
             work = Work(driver, connection, workspace_id)
             yield work
             seq = await append_events(
@@ -153,9 +161,10 @@ class Doors:
             yield Reads(driver)
 
     @asynccontextmanager
-    async def open_system(self) -> AsyncIterator[Work]:
+    async def open_system(self, *, plans_once: bool = False) -> AsyncIterator[Work]:
         """A transaction without a tenant, over all workspaces. It cannot announce."""
-        async with _transaction(self._system_engine, "BEGIN") as (driver, connection):
+        begin = f"BEGIN{PLANS_ONCE if plans_once else ''}"
+        async with _transaction(self._system_engine, begin) as (driver, connection):
             work = Work(driver, connection, None)
             yield work
             assert not work.events, "the system door has no workspace to announce to"

@@ -62,7 +62,7 @@ class Courier:
     ) -> bool:
         """Hands one over and records what became of it. Raises LostLease, Unavailable."""
         call_by = asyncio.get_running_loop().time() + settings.delivery_lease_s - self._call_s
-        async with doors.open_work(claim.workspace_id) as work:
+        async with doors.open_work(claim.workspace_id, plans_once=True) as work:
             ledger = Ledger(work, claim, lease_s=settings.delivery_lease_s)
             intent = await delivering(work, ledger).intend()
             account = await self._account(work, intent) if intent else None
@@ -162,7 +162,7 @@ class Courier:
         """Waits an outage out, however long: a record that comes late still counts where it is sure."""
         while True:
             try:
-                async with doors.open_work(intent.workspace_id) as work:
+                async with doors.open_work(intent.workspace_id, plans_once=True) as work:
                     return await delivering(work, Ledger(work, claim)).record(intent, answer, settled)
             except Unavailable:
                 await asyncio.sleep(OUTAGE_WAIT_S)
