@@ -30,7 +30,7 @@ INTEND = Statement(
     text(
         """
         WITH held AS (
-            SELECT d.id, d.resend, d.message_id, d.conversation_id, d.lead_id, d.account_id, d.position,
+            SELECT d.id, d.resend, d.message_id, d.conversation_id, c.lead_id, d.account_id, d.position,
                 m.status AS shown, m.subject, m.body, coalesce(m.not_before, m.created_at) AS dated,
                 c.contact_address, l.name AS lead_name,
                 a.channel, a.smtp_secret, a.name AS account_name, a.address AS account_address,
@@ -50,7 +50,7 @@ INTEND = Statement(
                 JOIN message m ON (m.workspace_id, m.id) = (d.workspace_id, d.message_id)
                 JOIN conversation c ON (c.workspace_id, c.id) = (d.workspace_id, d.conversation_id)
                 JOIN channel_account a ON (a.workspace_id, a.id) = (d.workspace_id, d.account_id)
-                JOIN lead l ON (l.workspace_id, l.id) = (d.workspace_id, d.lead_id)
+                JOIN lead l ON (l.workspace_id, l.id) = (c.workspace_id, c.lead_id)
             WHERE d.workspace_id = cast(:workspace_id as uuid) AND d.id = cast(:id as uuid)
                 AND d.token = cast(:token as uuid) AND d.status = 'claimed' AND d.lease_until > now()
             FOR UPDATE OF d

@@ -152,3 +152,21 @@ async def test_what_must_not_be_sent_any_more_when_its_time_comes_is_not(outlet:
     assert found == ["FAILED ACCOUNT_DISCONNECTED", "CANCELED LEAD_DELETED", "CANCELED SUPPRESSED"]
     assert not any(outlet.arrived(opened) for opened in (cut, gone, stopped))
     assert codes(await resend(outlet.person, waiting[0]["id"])) == [("CONFLICT", ["id"])]
+
+
+async def test_what_is_sent_again_is_to_the_lead_that_has_the_conversation_now(outlet: Outlet) -> None:
+    """Its address was given to another lead, and the one before has been deleted."""
+    opened = await outlet.conversation()
+    outlet.smtp.then("END", "554 5.7.1 Looks like spam")
+    message = await accepted(outlet.person, opened.id)
+    await until_status(outlet.person, message, "FAILED")
+    other = await outlet.conversation()
+    await outlet.sql("UPDATE lead SET deleted_at = now() WHERE id = :id", id=opened.lead_id)
+    await outlet.sql(
+        "UPDATE conversation SET lead_id = :lead WHERE id = :id", lead=other.lead_id, id=opened.id
+    )
+    assert (await resend(outlet.person, message["id"]))["errors"] == []
+    sent = await until_status(outlet.person, message, "SENT", "CANCELED")
+    assert sent["status"] == "SENT", sent["error"]
+    engagement = "SELECT engagement FROM lead WHERE id = :id"
+    assert await outlet.sql(engagement, id=other.lead_id) == "CONTACTED"
