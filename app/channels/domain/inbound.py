@@ -29,9 +29,12 @@ def digest_id(raw: bytes) -> str:
     return f"sha256:{hashlib.sha256(raw).hexdigest()}"
 
 
-def imap_id(uid_validity: int, uid: int) -> str:
-    """The external id of a mail in a mailbox; IMAP never gives this pair to another one."""
-    return f"imap:{uid_validity}:{uid}"
+def imap_id(uid_validity: int, uid: int, raw: bytes) -> str:
+    """The external id of a mail in a mailbox: IMAP never gives this pair to another mail of the mailbox.
+
+    The bytes tell it from a mail of another mailbox, where the account reads one after the other: many number alike.
+    """
+    return f"imap:{uid_validity}:{uid}:{hashlib.sha256(raw).hexdigest()[:32]}"
 
 
 WINDOW = 200

@@ -104,7 +104,7 @@ class MailboxReading:
                     workspace_id=self.claim.workspace_id,
                     account_id=self.claim.id,
                     provider=EMAIL,
-                    external_id=imap_id(place.uid_validity, uid),
+                    external_id=imap_id(place.uid_validity, uid, raw),
                     raw=raw,
                 )
             moved = {"uid_validity": place.uid_validity, "uid": place.uid, "token": self.claim.token}

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.channels.domain.inbound import BATCH_BYTES, BATCH_MAILS, batches_of, digest_id, is_token
+from app.channels.domain.inbound import (
+    BATCH_BYTES,
+    BATCH_MAILS,
+    batches_of,
+    digest_id,
+    imap_id,
+    is_token,
+)
 
 
 @given(st.dictionaries(st.integers(1, 500), st.none() | st.integers(0, 9_000_000), max_size=120))
@@ -36,3 +43,9 @@ def test_the_same_bytes_are_the_same_mail() -> None:
 def test_what_no_token_can_be(text: str) -> None:
     assert not is_token(text)
     assert is_token("Az0-_")
+
+
+def test_mailboxes_that_number_alike_do_not_hide_each_others_mails() -> None:
+    """An account that reads another mailbox now, where UIDVALIDITY is 1 too: what has this id already is left out."""
+    assert imap_id(1, 42, b"one") == imap_id(1, 42, b"one")
+    assert len({imap_id(1, 42, b"one"), imap_id(1, 42, b"another"), imap_id(2, 42, b"one")}) == 3
