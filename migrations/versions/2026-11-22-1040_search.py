@@ -3,7 +3,8 @@
 Every lexeme begins with the last 8 hex digits of its workspace's id: the one GIN index is searched within the tenant,
 so a search costs what its own workspace holds. Portuguese plurals in -ões and -ães become singulars first, which the
 stemmer does not know without their accents. Under row-level security PostgreSQL does not use a GIN index (`@@` is
-not leakproof), so the look-up runs as sp_system, with the tenant taken from the same setting as the policies'.
+not leakproof), so the look-up runs as sp_system, with the tenant taken from the same setting as the policies', and with
+no name that a temporary object of the caller's could stand in for.
 """
 
 from alembic import op
@@ -43,14 +44,14 @@ $$
 """
 SEARCH_CONVERSATIONS = """
 CREATE FUNCTION search_conversations(query tsquery, at_most integer) RETURNS uuid[]
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     tenant uuid := <tenant>;
     found uuid[];
     matches integer;
 BEGIN
     EXECUTE 'SELECT array_agg(DISTINCT conversation_id), count(*) FROM (
-        SELECT conversation_id FROM message WHERE workspace_id = $1 AND lexemes @@ $2 LIMIT $3) AS m'
+        SELECT conversation_id FROM public.message WHERE workspace_id = $1 AND lexemes @@ $2 LIMIT $3) AS m'
         INTO found, matches USING tenant, query, at_most + 1;
     RETURN CASE WHEN matches <= at_most THEN coalesce(found, '{}'::uuid[]) END;
 END

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from app.common.paging import Keyset
 from app.common.work import Doors
@@ -138,3 +139,20 @@ async def test_pages_are_the_same_whether_a_word_is_rare_or_common(
             after = Keyset(found.page.rows[-1]["activity_at"], found.page.rows[-1]["key"])
     original.cache_clear()
     assert seen == expected
+
+
+async def test_what_looks_up_as_another_role_runs_nothing_of_the_callers(ana: Person, doors: Doors) -> None:
+    """Temporary objects are looked up first where a search_path does not say otherwise."""
+    async with doors.open_work(ana.workspace_id) as work:
+        for statement in (
+            "CREATE FUNCTION pg_temp.who() RETURNS uuid LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'runs as %', current_user; END $$",
+            "CREATE TEMP VIEW message AS SELECT pg_temp.who() AS conversation_id, w.id AS workspace_id, "
+            "'a'::tsvector AS lexemes FROM (SELECT current_setting('app.workspace_id')::uuid AS id) AS w",
+            "GRANT SELECT ON pg_temp.message TO PUBLIC",
+        ):
+            await work.execute(text(statement))
+        looked_up = await work.execute(text("SELECT search_conversations('a', 10)"))
+        assert looked_up.scalar_one() == []
+        await work.execute(text("DROP VIEW pg_temp.message"))
+        await work.execute(text("DROP FUNCTION pg_temp.who()"))
