@@ -174,7 +174,7 @@ def seed_demo(
         bool, typer.Option("--reset-password", help="Give the three logins a new password, and show it.")
     ] = False,
 ) -> None:
-    """Make a workspace in Portuguese to look at: three logins, 300 leads, tags, stages. Twice makes nothing twice."""
+    """Make a workspace in Portuguese to look at: three logins, 300 leads, mails. Twice makes nothing twice."""
     config = read_config()
     if config.is_production and not yes:
         raise SystemExit("This is production: seed-demo --yes if a demo workspace is wanted here.")

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from app.channels.domain.mail import Mail
 from app.channels.wiring import INBOUND, inbound_events, senders
 from app.common.domain import Actor, ActorKind, Channel, Direction
 from app.common.idempotency import Idempotency
@@ -17,6 +18,7 @@ from app.common.work import Doors, Work
 from app.conversations.application.inbox import InboxUseCases
 from app.conversations.application.sending import SendingUseCases
 from app.conversations.domain.delivery import DUE as DELIVERY
+from app.conversations.domain.receiving import ReceivingAccount
 from app.conversations.domain.sending import AttachedFile
 from app.conversations.infrastructure.list_reads import (
     ConversationConditions,
@@ -71,6 +73,15 @@ async def receive_mail(
     from app.conversations.infrastructure import inbound
 
     return await inbound.receive_mail(doors, settings, claim, is_stopping)
+
+
+async def receive_at_once(
+    work: Work, settings: Settings, account: ReceivingAccount, event_id: UUID, mail: Mail
+) -> None:
+    """A mail that is read already, in the caller's transaction, which also ends its due row."""
+    from app.conversations.infrastructure import inbound
+
+    await inbound.receive_at_once(work, settings, account, event_id, mail)
 
 
 async def fail_mail(doors: Doors, claim: Claim, error: str) -> None:
@@ -138,6 +149,7 @@ __all__ = [
     "messages_by_id",
     "messages_of",
     "presence_service",
+    "receive_at_once",
     "receive_mail",
     "sending_use_cases",
     "wake_snoozed",

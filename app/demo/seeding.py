@@ -17,6 +17,8 @@ from app.common.domain import Conflict
 from app.common.migrations import upgrade
 from app.common.roles import check_roles
 from app.common.work import Doors, Work
+from app.demo.inbox import add_mails
+from app.demo.mails import THREADS
 from app.demo.people import LEADS, LOCALE, LOGINS, OWNER, SOURCES, TAGS, WORKSPACE, DemoLead, demo_leads
 from app.embedded.access import open_database
 from app.embedded.config import Config
@@ -75,13 +77,14 @@ DATE = Statement(
         """
     )
 )
-"""No use case makes a lead of last month, nor one that has answered: there are no conversations yet."""
+"""No use case makes a lead of last month, nor one that has answered long ago."""
 
 
 @dataclass(frozen=True)
 class Seeded:
     has_new_members: bool
     has_new_leads: bool
+    has_new_mails: bool
     has_new_password: bool
     is_password_right: bool
     """Whether the owner's account really has the password of this call."""
@@ -97,9 +100,8 @@ def seed_demo(config: Config, *, should_reset_password: bool = False) -> str:
         password = kept or secrets.token_urlsafe(9)
         if home is not None:  # early, so that a kill cannot lose it; no start shows it without is_seeded
             _keep(home, password, is_seeded=False)
-        seeded = asyncio.run(
-            seed(Settings(database_url=database.url), password, should_reset_password=should_reset_password)
-        )
+        settings = Settings(database_url=database.url, home=config.home)
+        seeded = asyncio.run(seed(settings, password, should_reset_password=should_reset_password))
         if home is not None:
             if seeded.is_password_right:
                 _keep(home, password, is_seeded=True)
@@ -115,7 +117,9 @@ def _keep(home: Home, password: str, *, is_seeded: bool) -> None:
 
 def _report(seeded: Seeded, password: str) -> str:
     if seeded.has_new_members or seeded.has_new_leads:
-        news = f"made, with {LEADS} leads"
+        news = f"made, with {LEADS} leads and {len(THREADS)} conversations"
+    elif seeded.has_new_mails:
+        news = "is there already; mails were added"
     elif seeded.has_new_password:
         news = "is there already; its three logins have a new password"
     else:
@@ -130,8 +134,14 @@ def _report(seeded: Seeded, password: str) -> str:
 
 async def seed(settings: Settings, password: str, *, should_reset_password: bool = False) -> Seeded:
     """Makes what is missing. The password is that of the members this call makes, or of all three if asked."""
-    # No token is issued here, so the installation's own secret is not needed.
-    settings = settings.model_copy(update={"jwt_secret": settings.jwt_secret or secrets.token_urlsafe(48)})
+    # No token is issued here and no login stored, so the installation's own secrets are not needed.
+    made_up = secrets.token_urlsafe(48)
+    settings = settings.model_copy(
+        update={
+            "jwt_secret": settings.jwt_secret or made_up,
+            "credential_keys": settings.credential_keys or (made_up,),
+        }
+    )
     doors = Doors(settings)
     passwords = accounts_services(settings, doors).passwords
     try:
@@ -142,6 +152,7 @@ async def seed(settings: Settings, password: str, *, should_reset_password: bool
             workspace_id = await _find_workspace(doors)
         assert workspace_id is not None
         has_new_leads = await _add_leads(doors, workspace_id)
+        has_new_mails = await _add_mails(doors, settings, workspace_id)
         has_new_password = should_reset_password and not is_new
         if has_new_password:
             hashes = [await passwords.hash(password) for _ in LOGINS]
@@ -149,7 +160,7 @@ async def seed(settings: Settings, password: str, *, should_reset_password: bool
         async with doors.open_system() as work:
             row = await work.fetch_one(FIND_HASH, email=OWNER.email)
         is_right = await passwords.verify(password, row["password_hash"] if row else None)
-        return Seeded(is_new, has_new_leads, has_new_password, is_right)
+        return Seeded(is_new, has_new_leads, has_new_mails, has_new_password, is_right)
     finally:
         passwords.stop()
         await doors.close()
@@ -212,6 +223,15 @@ async def _add_leads(doors: Doors, workspace_id: UUID) -> bool:
     except Conflict:
         return False
     return True
+
+
+async def _add_mails(doors: Doors, settings: Settings, workspace_id: UUID) -> bool:
+    """False too when one of the logins is a member no more: the threads are theirs."""
+    async with doors.open_reads(workspace_id) as reads:
+        rows = await reads.fetch(FIND_MEMBERS, workspace_id=workspace_id)
+    ids = {row["email"]: row["user_id"] for row in rows}
+    people = {login.email: ids[login.email] for login in LOGINS if login.email in ids}
+    return len(people) == len(LOGINS) and await add_mails(doors, settings, workspace_id, people)
 
 
 async def _write_leads(work: Work, workspace_id: UUID, leads: Sequence[DemoLead]) -> None:

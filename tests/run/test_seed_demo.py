@@ -15,6 +15,7 @@ import httpx
 import phonenumbers
 import pytest
 
+from app.demo.mails import THREADS
 from app.demo.people import LEADS, LOGINS, STAGES, TAGS, demo_leads
 from app.demo.seeding import seed_demo
 from app.embedded.backup import query
@@ -34,7 +35,23 @@ OVERVIEW = """
 """
 COUNT = "query ($id: ID!) { leads(filter: {stageIds: [$id]}) { totalCount } }"
 CREATE_TAG = 'mutation { createTag(input: {name: "Nova"}) { tag { id } errors { code } } }'
-ROWS_SQL = "SELECT (SELECT count(*) FROM lead) + (SELECT count(*) FROM tag) + (SELECT count(*) FROM member);"
+ROWS_SQL = (
+    "SELECT (SELECT count(*) FROM lead) + (SELECT count(*) FROM tag) + (SELECT count(*) FROM member)"
+    " + (SELECT count(*) FROM conversation) + (SELECT count(*) FROM message);"
+)
+CONVERSATIONS = """
+{
+  conversations(first: 30) {
+    edges { node {
+      status unreadCount lastMessageAt assignee { name } lead { createdAt }
+      messages(last: 6) { edges { node { status createdAt htmlBody attachments { fileName } } } }
+    } }
+  }
+}
+"""
+NOTES = "SELECT count(*) FROM interaction WHERE type = 'NOTE';"
+OPEN_DELIVERIES = "SELECT count(*) FROM delivery WHERE status NOT IN ('sent', 'failed');"
+OPEN_EVENTS = "SELECT count(*) FROM inbound_event WHERE status <> 'done';"
 NOW = datetime(2026, 1, 5, 3, tzinfo=UTC)
 
 
@@ -91,8 +108,12 @@ def test_made_once_and_shown_through_the_api(servers: None) -> None:
         rows = query(database_of(config), f"SET ROLE sp_system; {ROWS_SQL}")
         assert "nothing was made" in seed_demo(config)
         assert query(database_of(config), f"SET ROLE sp_system; {ROWS_SQL}") == rows
+        for nothing in (OPEN_DELIVERIES, OPEN_EVENTS):
+            assert query(database_of(config), f"SET ROLE sp_system; {nothing}").strip() == "0"
+        assert query(database_of(config), f"SET ROLE sp_system; {NOTES}").strip() == "2"
         with product_on(config) as url:
             asyncio.run(look_around(url, password))
+            asyncio.run(look_at_the_inbox(url, password))
 
 
 async def look_around(url: str, password: str) -> None:
@@ -122,6 +143,34 @@ async def look_around(url: str, password: str) -> None:
         assert counts == [count for count, *_ in STAGES]
         refused = (await post(http, CREATE_TAG, token=tokens[2])).json()
         assert "FORBIDDEN" in str(refused)
+
+
+async def look_at_the_inbox(url: str, password: str) -> None:
+    async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as http:
+        given = {"email": LOGINS[0].email, "password": password}
+        session = (await post(http, SIGN_IN, {"input": given})).json()["data"]["signIn"]["session"]
+        answer = (await post(http, CONVERSATIONS, token=session["accessToken"])).json()
+        assert "data" in answer, answer
+        seen = [edge["node"] for edge in answer["data"]["conversations"]["edges"]]
+    assert [one["status"] for one in seen].count("SNOOZED") == 1
+    assert {one["status"] for one in seen} == {"OPEN", "SNOOZED", "CLOSED"}
+    assert sum(one["unreadCount"] > 0 for one in seen) == sum(thread.is_unread for thread in THREADS)
+    assert {one["assignee"]["name"] for one in seen if one["assignee"]} == {login.name for login in LOGINS}
+    messages = [[edge["node"] for edge in one["messages"]["edges"]] for one in seen]
+    assert {one["status"] for thread in messages for one in thread} == {
+        "RECEIVED",
+        "SENT",
+        "FAILED",
+        "BOUNCED",
+    }
+    assert [
+        one["fileName"] for thread in messages for message in thread for one in message["attachments"]
+    ] == ["preços.csv"]
+    assert any("<table>" in (one["htmlBody"] or "") for thread in messages for one in thread)
+    for one, thread in zip(seen, messages, strict=True):
+        dates = sorted(message["createdAt"] for message in thread)
+        assert one["lead"]["createdAt"] < dates[0]
+        assert dates[-1] == one["lastMessageAt"] < datetime.now(UTC).isoformat()
 
 
 def test_production_is_asked_twice(tmp_path: Path) -> None:

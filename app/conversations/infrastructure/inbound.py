@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from uuid import UUID
 
 from app.channels.domain.mail import Mail
 from app.channels.wiring import inbound_events, read_mail
@@ -60,14 +61,20 @@ async def _receive(
     """Raises AlreadyReceived, with nothing written."""
     async with doors.open_work(claim.workspace_id) as work:
         await inbound_events.renew(work, claim, lease_s=settings.inbound_lease_s)
-        receiving = ReceiveMail(
-            account,
-            InboundRepository(work, account, claim.id),
-            MailLeads(work, account),
-            MailFiles(work, account),
-            work,
-        )
-        await _finish(work, claim, await receiving.receive(mail))
+        await _finish(work, claim, await _receiving(work, account, claim.id).receive(mail))
+
+
+async def receive_at_once(
+    work: Work, settings: Settings, account: ReceivingAccount, event_id: UUID, mail: Mail
+) -> None:
+    """In the caller's transaction, which also ends the due row. Raises AlreadyReceived."""
+    await store_files(settings, account, mail)
+    await _receiving(work, account, event_id).receive(mail)
+
+
+def _receiving(work: Work, account: ReceivingAccount, event_id: UUID) -> ReceiveMail:
+    messages = InboundRepository(work, account, event_id)
+    return ReceiveMail(account, messages, MailLeads(work, account), MailFiles(work, account), work)
 
 
 async def _finish(work: Work, claim: Claim, outcome: Outcome) -> None:
