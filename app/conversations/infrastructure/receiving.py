@@ -106,7 +106,7 @@ ADD = Statement(
                 cast(:thread_ids as text[]), cast(:event_id as uuid), {LEXEMES}
             FROM conversation c
             WHERE c.workspace_id = cast(:workspace_id as uuid) AND c.id = cast(:conversation_id as uuid)
-            ON CONFLICT DO NOTHING
+            ON CONFLICT (workspace_id, account_id, external_id) WHERE external_id IS NOT NULL DO NOTHING
             RETURNING workspace_id, conversation_id, id, position, inbound_count, created_at
         ), attached AS (
             INSERT INTO attachment (workspace_id, message_id, file_id, position)

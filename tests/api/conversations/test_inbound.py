@@ -13,7 +13,7 @@ from app.settings import Settings
 from tests.factories.accounts import Person
 from tests.factories.inbound import letter, new_message_id, post_mail, receive, rows, sent_message, worked_on
 from tests.factories.mail import Mailbox, add_mailbox
-from tests.fixtures.processes import Worker
+from tests.fixtures.processes import Worker, eventually
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -112,6 +112,26 @@ async def test_more_mails_of_one_person_are_one_conversation(
     assert found.waiting_since == messages[0].created_at, "the first that nobody has answered"
     assert found.last_message_id == messages[2].id
     assert (await shown(ana, found.id))["lead"]["engagement"] == "ENGAGED"
+
+
+async def test_a_place_that_is_taken_makes_no_mail_a_duplicate(
+    ana: Person, doors: Doors, mailbox: Mailbox
+) -> None:
+    """A count that went wrong, by whatever bug: the mail is tried again, and comes in once that is mended."""
+    await receive(ana, doors, mailbox, letter(mailbox.address))
+    talk = await only(doors, ana, "conversation")
+    await change(doors, "UPDATE conversation SET message_count = 0 WHERE id = :id", id=talk.id)
+    await post_mail(ana.http, mailbox, letter(mailbox.address, body="The second"))
+
+    async def failed_once() -> bool:
+        events = await rows(doors, ana.workspace_id, "inbound_event")
+        return events[1].status == "done" or (events[1].attempt == 1 and events[1].error is not None)
+
+    await eventually(failed_once, what="a first try")
+    await change(doors, "UPDATE conversation SET message_count = 1 WHERE id = :id", id=talk.id)
+    await worked_on(doors, ana.workspace_id)
+    messages = await rows(doors, ana.workspace_id, "message")
+    assert [(one.position, one.body) for one in messages][1:] == [(2, "The second")]
 
 
 async def test_many_mails_of_one_stranger_at_once_are_one_lead_and_one_conversation(
