@@ -94,6 +94,17 @@ async def test_many_at_once_share_a_few_connections(sender: SmtpSender, server: 
     assert 1 < server.sessions <= smtp.CONNECTIONS_MAX
 
 
+async def test_a_slow_server_leaves_none_in_doubt_for_having_waited(server: ScriptedSmtp) -> None:
+    """It takes every mail within the time that one has; those that wait for a connection have less."""
+    sender = SmtpSender(Settings(send_timeout_s=3), compose_mail)
+    own = account(server.url)
+    server.then("END", *(Wait(2) for _ in range(12)))
+    answers = await asyncio.gather(*(sender.send(own, message()) for _ in range(12)))
+    await sender.close()
+    assert answers.count(Retry("BUSY", "The account's other mails took the server too long.")) == 8
+    assert len([one for one in answers if isinstance(one, Accepted)]) == smtp.CONNECTIONS_MAX
+
+
 async def test_closing_ends_every_connection(server: ScriptedSmtp) -> None:
     sender = SmtpSender(Settings(), compose_mail)
     await send(sender, server)

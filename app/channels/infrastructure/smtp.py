@@ -42,6 +42,8 @@ from app.settings import Settings
 
 CONNECTIONS_MAX = 4
 """Of one account, beside each other."""
+WAIT_SHARE = 0.5
+"""Of a send's time, for one of them to be free: a text begun with little time left would end in doubt."""
 IDLE_S = 30
 ALIVE_S = 3
 """Wait for a used connection's sign of life."""
@@ -151,7 +153,12 @@ class SmtpSender:
             content = await asyncio.to_thread(self._compose, address, message)
         except OSError:
             return Retry("NO_FILE", "An attachment cannot be read from the store.")
-        async with pool.slots:
+        try:
+            async with asyncio.timeout(self._timeout_s * WAIT_SHARE):
+                await pool.slots.acquire()
+        except TimeoutError:
+            return Retry("BUSY", "The account's other mails took the server too long.")
+        try:
             connection = await self._ready(pool, envelope.sender_domain)
             try:
                 answer = await _hand_over(connection, envelope, content, pool.server, doubt)
@@ -160,6 +167,8 @@ class SmtpSender:
                 raise
             pool.give_back(connection)
             return answer
+        finally:
+            pool.slots.release()
 
     async def close(self) -> None:
         for pool in self._pools.values():
