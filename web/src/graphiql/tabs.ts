@@ -247,10 +247,14 @@ mutation SendMessage($input: SendMessageInput!) {
 
 const messageAdded = {
   query: `${say(
-    `8. Every message to and from leads, live. Answer the
-mail in GET /mailbox, and it arrives here.`,
-    `8. Cada mensagem de e para leads, ao vivo. Responda ao
-e-mail em GET /mailbox, e ela chega aqui.`,
+    `8. Every message to and from leads, live. Send a mail
+to the account's address, to the SMTP port that "run"
+shows, and it arrives here.
+Next: the tab "Inbox".`,
+    `8. Cada mensagem de e para leads, ao vivo. Envie um
+e-mail ao endereço da conta, à porta SMTP que o "run"
+mostra, e ele chega aqui.
+Depois: a aba "Inbox".`,
   )}
 subscription MessageAdded($conversationId: ID, $after: String) {
   messageAdded(conversationId: $conversationId, after: $after) {
@@ -268,7 +272,44 @@ subscription MessageAdded($conversationId: ID, $after: String) {
   variables: json({ conversationId: null, after: null }),
 };
 
-export const defaultTabs = [signUp, importLeads, importProgress, leads, feed, startConversation, sendMessage, messageAdded];
+const inbox = {
+  query: `${say(
+    `9. The conversations, the newest first: for all give
+the filter null; "search" finds words in messages.`,
+    `9. As conversas, as mais novas primeiro: para todas dê
+o filtro null; "search" acha palavras nas mensagens.`,
+  )}
+query Inbox($filter: ConversationFilter, $first: Int! = 20, $after: String) {
+  conversations(filter: $filter, first: $first, after: $after) {
+    edges {
+      node {
+        id
+        status
+        unreadCount
+        lead { name email }
+        assignee { name }
+        lastMessage { direction status subject body createdAt }
+      }
+    }
+    pageInfo { hasNextPage endCursor }
+    feedCursor
+  }
+}
+`,
+  variables: json({ filter: { statuses: ['OPEN'] }, first: 20 }),
+};
+
+export const defaultTabs = [
+  signUp,
+  importLeads,
+  importProgress,
+  leads,
+  feed,
+  startConversation,
+  sendMessage,
+  messageAdded,
+  inbox,
+];
 
 /**
  * What the editors begin with. On a first visit GraphiQL would leave the first tab's variables out; after a reload it compares
