@@ -11,7 +11,7 @@ from typing import Annotated, cast
 
 import strawberry
 
-from app.common.domain import Role
+from app.common.domain import ClientKind, Role
 from app.common.feed.channel import FeedEvent, Tap
 from app.common.feed.cursor import encode_cursor
 from app.common.graphql import Info, enum_type, query, selects, subscription
@@ -67,6 +67,12 @@ enum_type(
 )
 
 
+TOLD_EXTENSIONS = frozenset(
+    {FeedKind.LEAD_CREATED, FeedKind.LEAD_UPDATED, FeedKind.TAG_CHANGED, FeedKind.IMPORT_PROGRESSED}
+)
+"""The kinds that an extension's session is told of (words.md, Roles)."""
+
+
 @strawberry.type(description="One committed change of the workspace.")
 class FeedItem:
     cursor: str = strawberry.field(description="The position: resume with it as `after`.")
@@ -106,7 +112,8 @@ class FeedSubscription:
     @subscription(
         requires=Role.VIEWER,
         extension=True,
-        description="Every change from `after` on (left out: from now), in order, each once, then live.",
+        description="Every change from `after` on (left out: from now), in order, each once, then live. "
+        "An extension is told of leads, tags and imports.",
     )
     async def feed(
         self,
@@ -121,8 +128,7 @@ class FeedSubscription:
 
         def wants(event: FeedEvent) -> bool:
             kind = FeedKind.of(event.name)
-            is_wanted = kind is not None and (wanted is None or kind in wanted)
-            return is_wanted and _may_see(info, event)
+            return kind is not None and (wanted is None or kind in wanted) and _may_see(info, event, kind)
 
         tap = Tap(wants, lambda event: _shared(info, event), patience=HEARTBEAT_EVENTS)
         yield cast("FeedItem", tap)
@@ -137,8 +143,11 @@ class FeedSubscription:
                 yield _heartbeat(info, tap.seq)
 
 
-def _may_see(info: Info, event: FeedEvent) -> bool:
-    """What somebody has read is told on their own screens only: it changes nobody else's."""
+def _may_see(info: Info, event: FeedEvent, kind: FeedKind) -> bool:
+    """What somebody has read is told on their own screens only: it changes nobody else's. An extension is told of what
+    it may ask for."""
+    if info.context.signed_in.client is ClientKind.EXTENSION and kind not in TOLD_EXTENSIONS:
+        return False
     return event.changed != ["read"] or event.facts.get("userId") == str(info.context.signed_in.user_id)
 
 

@@ -141,6 +141,33 @@ async def test_a_viewer_may_and_an_extension_may_not(ana: Person, doors: Doors, 
     assert await refusal(api_server, extension) == "FORBIDDEN"
 
 
+@pytest.mark.parametrize("client", [ClientKind.WEB, ClientKind.EXTENSION])
+async def test_the_feed_tells_an_extension_nothing_of_the_inbox(
+    ana: Person, doors: Doors, api_server: Api, client: ClientKind
+) -> None:
+    """What it may not ask for it is not told either (words.md, Roles): neither what was, nor what comes."""
+    document = "subscription ($after: String) { feed(after: $after) { kind message { body } } }"
+    person = await add_member(doors, ana, role=Role.MEMBER, client=client)
+    opened = await open_conversation(ana, doors)
+    after = await feed_cursor(ana)
+    await inbound(ana, doors, opened.id, body="Between us")
+    kinds: list[str] = []
+    async with asyncio.timeout(20), open_socket(api_server.ws_url, person.token) as socket:
+        async for payload in socket.subscribe(document, {"after": after}):
+            item = payload["data"]["feed"]
+            kinds.append(item["kind"])
+            if item["kind"] == "HEARTBEAT":
+                await create_tags(ana, ["First"])
+            elif item["kind"] == "TAG_CHANGED" and kinds.count("TAG_CHANGED") == 1:
+                await inbound(ana, doors, opened.id, body="Between us again")
+                await create_tags(ana, ["Second"])
+            elif item["kind"] == "TAG_CHANGED":
+                break
+    told = [kind for kind in kinds if kind != "HEARTBEAT"]
+    of_inbox = ["MESSAGE_ADDED"] if client is ClientKind.WEB else []
+    assert told == [*of_inbox, "TAG_CHANGED", *of_inbox, "TAG_CHANGED"]
+
+
 @pytest.mark.parametrize("shares", [True, False])
 async def test_a_message_that_is_gone_is_passed_over(
     ana: Person, doors: Doors, settings: Settings, shares: bool
