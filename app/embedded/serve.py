@@ -11,16 +11,21 @@ import socket
 import sys
 
 from app.embedded.processes import explain_refusal
+from app.settings import read_settings
 
 APP = "app.main:create_app"
 BACKLOG = 2048
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Raises SystemExit with the reason when the address is not ours."""
+def listen(host: str, port: int, *, stuck_s: float) -> socket.socket:
+    """Accepted connections inherit the options. Raises SystemExit with the reason when the address is not
+    ours.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(stuck_s * 1000))
     try:
         listener.bind((host, port))
     except OSError as error:
@@ -32,7 +37,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(host: str, port: int, *, app: str = APP) -> None:
     """Serve until SIGTERM or SIGINT. Port 0 takes a free one; the first line of output names it."""
-    listener = listen(host, port)
+    listener = listen(host, port, stuck_s=read_settings().socket_stuck_s)
     port = listener.getsockname()[1]
     os.environ["SALESPAD_HOST"], os.environ["SALESPAD_PORT"] = host, str(port)
     print(f"Listening on http://{host}:{port}", flush=True)
@@ -40,11 +45,6 @@ def serve(host: str, port: int, *, app: str = APP) -> None:
     import uvicorn
 
     from app.embedded.websockets import FrameWritingProtocol
-    from app.settings import read_settings  # read when the port is known: 0 is none
-
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # accepted connections inherit it
-        stuck_ms = round(read_settings().socket_stuck_s * 1000)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, stuck_ms)
 
     config = uvicorn.Config(
         app,
