@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Generic, Self, TypeVar
 from uuid import UUID
 
@@ -37,8 +37,8 @@ class Keyset:
             moment = datetime.fromisoformat(at)
             if moment.tzinfo is None:
                 raise ValueError(at)
-            return cls(moment, UUID(id))
-        except (ValueError, binascii.Error):
+            return cls(moment.astimezone(UTC), UUID(id))
+        except (ValueError, OverflowError, binascii.Error):
             raise Invalid("`after` is not a cursor of this list.", path=("after",)) from None
 
 

@@ -1,13 +1,15 @@
 """The list of conversations: its order, its filters, and its pages while rows move."""
 
+import base64
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
 
 from app.common.domain import Role
+from app.common.paging import CURSOR_VERSION
 from app.common.work import Doors
 from tests.factories.accounts import Person, add_member
 from tests.factories.conversations import (
@@ -208,4 +210,11 @@ async def test_a_page_has_1_to_100(ana: Person, first: int) -> None:
 
 @pytest.mark.parametrize("after", ["", "garbage", "AWltcG9ydHN8eHx5"])
 async def test_what_is_no_cursor_of_this_list_is_refused(ana: Person, after: str) -> None:
+    assert await ana.refused(PAGE, {"after": after}) == "BAD_USER_INPUT"
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+async def test_a_cursor_of_a_moment_that_is_none_in_utc_is_refused(ana: Person, at: str) -> None:
+    raw = f"conversations|{at}|{uuid4()}".encode()
+    after = base64.urlsafe_b64encode(CURSOR_VERSION + raw).rstrip(b"=").decode()
     assert await ana.refused(PAGE, {"after": after}) == "BAD_USER_INPUT"
