@@ -19,6 +19,7 @@ from tests.fixtures.imap import PASSWORD, USER, ImapServer, wire
 from tests.fixtures.installation import Installation
 from tests.fixtures.processes import Worker, eventually
 
+pytestmark = pytest.mark.xdist_group("imap")
 STATE = text(
     "SELECT m.status, m.attempt, m.error, m.uid_validity, m.uid, extract(epoch FROM m.run_at - now()) AS wait_s, "
     "a.status AS account, a.status_reason AS reason FROM imap_mailbox m JOIN channel_account a "
