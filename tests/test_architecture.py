@@ -100,6 +100,21 @@ def test_modules_meet_at_their_doors(graph: grimp.ImportGraph) -> None:
     assert around == []
 
 
+PRESENTATION = frozenset(
+    {"__init__", "types", "queries", "mutations", "subscriptions", "http", "webhooks", "uploads", "exports"}
+)
+
+
+def test_presentation_has_the_kinds_of_file_there_are() -> None:
+    """Beside the closed list only what is named as the use cases it shows (docs/decisions/0014)."""
+    strange = [
+        str(path.relative_to(ROOT))
+        for path in sorted((ROOT / "app").glob("*/presentation/*.py"))
+        if path.stem not in PRESENTATION and not (path.parent.parent / "application" / path.name).is_file()
+    ]
+    assert strange == []
+
+
 def test_every_module_is_in_the_layers(graph: grimp.ImportGraph) -> None:
     """import-linter says nothing about a package that its contracts do not name."""
     layers = (ROOT / "pyproject.toml").read_text()
