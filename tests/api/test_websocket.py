@@ -138,6 +138,20 @@ async def test_the_21st_operation_is_refused_and_the_others_live_on(ana: Person,
     assert (await socket.receive())["type"] == "next"
 
 
+async def test_five_hundred_subscriptions_on_one_socket(ana: Person, socket: Socket) -> None:
+    """All at once: as many as may be are served, every other one is told so, and the socket lives on."""
+    for number in range(500):
+        await socket.send({**SUBSCRIBE, "id": f"s{number}"})
+    answers = [await socket.receive() for _ in range(500)]
+    served = {answer["id"] for answer in answers if answer["type"] == "next"}
+    refused = {answer["id"] for answer in answers if answer["type"] == "error"}
+    assert (len(served), len(refused), served & refused) == (20, 480, set())
+    (tag,) = await create_tags(ana, ["seen by the twenty"])
+    seen = [await socket.receive() for _ in range(20)]
+    assert {message["id"] for message in seen} == served
+    assert {message["payload"]["data"]["feed"]["ids"][0] for message in seen} == {tag}
+
+
 async def test_two_operations_with_one_id_are_4409(ana: Person, api_server: Api) -> None:
     assert await sent(api_server, init(ana), SUBSCRIBE, SUBSCRIBE) == 4409
 
