@@ -1,22 +1,19 @@
 """Mails that come in while things are killed, and the same one from everywhere at once: each is there once."""
 
 import asyncio
-import itertools
 import random
 import signal
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.factories.accounts import Person
 from tests.factories.inbound import letter
 from tests.factories.mail import Mailbox, add_mailbox
-from tests.fixtures.installation import AWAY, Installation
+from tests.fixtures.installation import Installation
 from tests.fixtures.processes import eventually
 
 pytestmark = pytest.mark.xdist_group("inbound faults")
@@ -41,23 +38,6 @@ async def person(installation: Installation) -> AsyncIterator[Person]:
 async def mailbox(installation: Installation, person: Person) -> Mailbox:
     async with installation.doors() as doors:
         return await add_mailbox(doors, person)
-
-
-async def post(installation: Installation, mailbox: Mailbox, raw: bytes, *, api: int = 0) -> int:
-    """The answer's status; sent again while there is none or it is a 5xx, as mail servers do."""
-    turns = itertools.count(api)
-
-    async def answered() -> int | None:
-        url = installation.apis[next(turns) % len(installation.apis)].url
-        with suppress(*AWAY):
-            async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
-                answer = await http.post(f"{url}/webhooks/email/{mailbox.token}", content=raw)
-            return answer.status_code if answer.status_code < 500 else None
-        return None
-
-    status = await eventually(answered, timeout_s=60, what="an API that takes the mail")
-    assert isinstance(status, int)
-    return status
 
 
 async def ended(installation: Installation, person: Person) -> None:
@@ -119,7 +99,9 @@ async def test_f10_one_mail_fifty_times_from_two_processes_at_once(
     """Every second one has come another way, so it is a row of its own, and both workers read it."""
     raw = numbered(mailbox, 0)
     sent = [b"Received: by hop %d\r\n" % n + raw if n % 2 else raw for n in range(50)]
-    answers = await asyncio.gather(*(post(installation, mailbox, one, api=n) for n, one in enumerate(sent)))
+    answers = await asyncio.gather(
+        *(installation.post_mail(mailbox.token, one, api=n) for n, one in enumerate(sent))
+    )
     assert answers == [200] * 50
     await ended(installation, person)
     events = await table(installation, person, "inbound_event")
@@ -137,7 +119,9 @@ async def test_the_worker_is_killed_at_random_moments(
     worker, other = installation.workers
     await other.kill()
     try:
-        posting = asyncio.gather(*(post(installation, mailbox, numbered(mailbox, n)) for n in range(MAILS)))
+        posting = asyncio.gather(
+            *(installation.post_mail(mailbox.token, numbered(mailbox, n)) for n in range(MAILS))
+        )
         for number in range(kills):
             mark = int((number + random.random()) * MAILS / (kills + 1))
             await eventually(lambda mark=mark: _has(installation, person, mark), timeout_s=60)  # type: ignore[misc]
@@ -161,7 +145,9 @@ async def test_a_worker_that_wakes_after_its_lease_changes_nothing(
 ) -> None:
     """Stalled while it holds mails: the other one takes them over, and the late one's writes find no row."""
     worker, _ = installation.workers
-    posting = asyncio.gather(*(post(installation, mailbox, numbered(mailbox, n)) for n in range(20)))
+    posting = asyncio.gather(
+        *(installation.post_mail(mailbox.token, numbered(mailbox, n)) for n in range(20))
+    )
     await eventually(lambda: _has(installation, person, 3), timeout_s=60)
     worker.signal(signal.SIGSTOP)
     try:
@@ -173,7 +159,7 @@ async def test_a_worker_that_wakes_after_its_lease_changes_nothing(
     finally:
         worker.signal(signal.SIGCONT)
     late = numbered(mailbox, 20)
-    assert await post(installation, mailbox, late) == 200
+    assert await installation.post_mail(mailbox.token, late) == 200
     await ended(installation, person)
     await check(installation, person, mails=21, people=PERSONS)
 
@@ -187,7 +173,7 @@ async def test_the_database_is_stopped_at_once_in_between(
     installation: Installation, person: Person, mailbox: Mailbox
 ) -> None:
     posting = asyncio.gather(
-        *(post(installation, mailbox, numbered(mailbox, n), api=n) for n in range(MAILS))
+        *(installation.post_mail(mailbox.token, numbered(mailbox, n), api=n) for n in range(MAILS))
     )
     await eventually(lambda: _has(installation, person, 5), timeout_s=60)
     await installation.kill_postgres(signal.SIGQUIT)

@@ -4,45 +4,34 @@ The page is driven as a person would: by labels, roles and the keyboard.
 """
 
 import asyncio
-import os
+import json
 import re
 import secrets
-import shutil
-from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
 from app.embedded import web_assets
-from tests.fixtures.processes import Api
+from tests.factories.inbound import letter
+from tests.fixtures.feed import metric
+from tests.fixtures.installation import Installation
+from tests.fixtures.processes import Api, eventually
+from tests.fixtures.smtp import ScriptedSmtp
 
 pytestmark = [pytest.mark.browser, pytest.mark.full]
 expect.set_options(timeout=30_000)  # two pages with editors on two busy cores: patience, not a measure
 
-FLAGS = [
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
 PASSWORD = "a long enough password"
+ID = r'"id":\s*"([^"]+)"'
 LEAD_NAMES = ("Beatriz Souza", "Carlos Lima", "Duda Alves")
 
 
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        absence = "No Chromium on PATH: GraphiQL was NOT tested (Debian: apt-get install chromium)."
-        if os.environ.get("CI") == "true":
-            pytest.fail(absence)
-        pytest.skip(absence)
+@pytest.fixture(scope="module", autouse=True)
+async def assets(browser: Browser) -> None:
     await asyncio.to_thread(web_assets.build)
-    flags = [*FLAGS, "--no-sandbox"] if os.geteuid() == 0 else FLAGS
-    async with async_playwright() as playwright:
-        yield await playwright.chromium.launch(executable_path=chromium, args=flags)
 
 
 @dataclass
@@ -85,8 +74,14 @@ class Visitor:
     async def open_tab(self, name: str) -> None:
         await self.page.get_by_role("tab", name=re.compile(rf"^{name}\b")).click()
 
-    async def run(self) -> None:
-        await self.page.get_by_role("button", name=re.compile("^Execute query")).click()
+    async def run(self, operation: str | None = None) -> None:
+        """Named where the tab has several: then the button opens a menu, as soon as the editor has read the tab."""
+        button = self.page.get_by_role("button", name=re.compile("^Execute query"))
+        if operation:
+            await button.and_(self.page.locator("[aria-haspopup=menu]")).click()
+            await self.page.get_by_role("menuitem", name=operation, exact=True).click()
+        else:
+            await button.click()
 
     async def write(self, editor: str, text: str) -> None:
         await self.page.locator(f"section[aria-label='{editor}'] .monaco-editor").first.click()
@@ -96,6 +91,14 @@ class Visitor:
 
     async def expect_answer(self, text: str | re.Pattern[str]) -> None:
         await expect(self.page.locator(".result-window")).to_contain_text(text)
+
+    async def found(self, pattern: str) -> str:
+        """The first group, once the answer has it. The editors' spaces do not break."""
+        pattern = pattern.replace(" ", r"\s")
+        await self.expect_answer(re.compile(pattern))
+        match = re.search(pattern, await self.answer())
+        assert match is not None
+        return match[1]
 
     async def answer(self) -> str:
         return (await self.page.locator(".result-window").inner_text()).replace("\xa0", " ")
@@ -135,12 +138,11 @@ async def test_from_sign_up_to_the_imported_leads(browser: Browser, api_server: 
     await visitor.open_tab("ImportLeads")
     await visitor.run()
     await visitor.expect_answer('"errors": []')
-    found = re.search(r'"id": "([^"]+)"', await visitor.answer())
-    assert found is not None
+    id = await visitor.found(ID)
     await watcher.expect_answer(re.compile("IMPORT_PROGRESSED|LEAD_CREATED"))
 
     await visitor.open_tab("ImportProgress")
-    await visitor.write("Variables", f'{{"id": "{found[1]}"}}')
+    await visitor.write("Variables", json.dumps({"id": id}))
     await visitor.run()
     await visitor.expect_answer("COMPLETED")
 
@@ -150,6 +152,69 @@ async def test_from_sign_up_to_the_imported_leads(browser: Browser, api_server: 
         await visitor.expect_answer(name)
     assert visitor.problems == []
     assert watcher.problems == []
+
+
+async def test_from_a_lead_to_an_answered_message(browser: Browser) -> None:
+    """On servers of its own: they send to a mailbox that only this test has."""
+    async with AsyncExitStack() as stack:
+        smtp = stack.enter_context(ScriptedSmtp.started())
+        installation = await stack.enter_async_context(
+            Installation.started(apis=1, SALESPAD_MAILBOX_SMTP_URL=smtp.url)
+        )
+        (server,) = installation.apis
+        visitor, email = await visit(browser, server), new_email()
+        await visitor.create_account(email)
+        await visitor.open_tab("ImportLeads")
+        await visitor.run()
+        await visitor.expect_answer('"errors": []')
+
+        watcher = await visit(browser, server)
+        await watcher.sign_in(email)
+        await watcher.open_tab("MessageAdded")
+        await watcher.run()
+        await eventually(lambda: metric(server.url, "salespad_subscribers"), what="the subscription")
+
+        lead_id = await found_lead(visitor, "Carlos Lima")
+        await visitor.open_tab("ChannelAccounts")
+        await visitor.run("ConnectEmail")
+        account_id = await visitor.found(ID)
+        given = {"input": {"leadId": lead_id, "accountId": account_id}}
+        await visitor.write("Variables", json.dumps(given))
+        await visitor.run("StartConversation")
+        await visitor.expect_answer("carlos@example.com")
+        conversation_id = await visitor.found(ID)
+
+        await visitor.open_tab("SendMessage")
+        words = {"subject": "An idea", "body": "Hello!", "idempotencyKey": secrets.token_hex(8)}
+        await visitor.write("Variables", json.dumps({"input": words | {"conversationId": conversation_id}}))
+        await visitor.run()
+        await visitor.expect_answer('"errors": []')
+        await watcher.expect_answer("OUTBOUND")
+        await eventually(lambda: smtp.mails, what="the mail")
+
+        (row,) = await installation.sql("SELECT address, inbound_token FROM channel_account")
+        answer = letter(row["address"], sender="Carlos <carlos@example.com>", body="Tell me more.")
+        assert await installation.post_mail(row["inbound_token"], answer) == 200
+        await watcher.expect_answer("INBOUND")
+        await watcher.expect_answer("Tell me more.")
+        await visitor.open_tab("Inbox")
+        await visitor.run()
+        await visitor.expect_answer("Tell me more.")
+        assert visitor.problems == []
+        assert watcher.problems == []
+
+
+async def found_lead(visitor: Visitor, name: str) -> str:
+    """Its id, from the list."""
+    await visitor.open_tab("Leads")
+
+    async def is_there() -> bool:
+        await visitor.run()
+        await visitor.expect_answer('"edges"')
+        return name in await visitor.answer()
+
+    await eventually(is_there, what=f"the imported {name}")
+    return await visitor.found(ID + rf',\s*"name":\s*"{name}"')
 
 
 async def test_a_session_answered_in_the_editor_is_picked_up(browser: Browser, api_server: Api) -> None:
