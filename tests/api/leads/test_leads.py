@@ -120,11 +120,13 @@ async def test_provenance_of_a_page_is_one_statement(ana: Person, worker: Worker
         return float(line.split()[1])
 
     query = "{ leads(first: 30) { edges { node { name provenance { row actor { email } leadImport { status } } } } } }"
-    before = await statements()
-    found = await ana.run(query)
-    assert (
-        await statements() - before <= 5
-    )  # the page, provenance and its imports; the two readings of the metric
+    spent = []
+    for _ in range(5):
+        before = await statements()
+        found = await ana.run(query)
+        spent.append(await statements() - before)
+    # The page, provenance and its imports; the two readings of the metric. Now and then the API's own poll.
+    assert min(spent) <= 5, spent
     assert {edge["node"]["provenance"][0]["leadImport"]["status"] for edge in found["leads"]["edges"]} == {
         "COMPLETED"
     }
