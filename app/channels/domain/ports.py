@@ -68,6 +68,8 @@ class Retry:
     after_s: float | None = None
     is_account_broken: bool = False
     """The account itself cannot send (login refused): its status says so until somebody mends it."""
+    is_busy: bool = False
+    """Nobody was asked: our own other mails were in the way. It is no failed try."""
 
 
 @dataclass(frozen=True, slots=True)

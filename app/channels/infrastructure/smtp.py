@@ -157,7 +157,7 @@ class SmtpSender:
             async with asyncio.timeout(self._timeout_s * WAIT_SHARE):
                 await pool.slots.acquire()
         except TimeoutError:
-            return Retry("BUSY", "The account's other mails took the server too long.")
+            return Retry("BUSY", "The account's other mails took the server too long.", is_busy=True)
         try:
             connection = await self._ready(pool, envelope.sender_domain)
             try:

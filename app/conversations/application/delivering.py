@@ -29,14 +29,21 @@ class Delivering:
             self._tell(found.message_id, found.conversation_id, found.shown, MessageStatus.SENDING)
         return found
 
-    async def record(self, intent: Intent, answer: Answer, settled: Settled) -> bool:
-        """False: the lease was lost, and the row has gone another way; the evidence is written all the same."""
+    async def record(
+        self, intent: Intent, answer: Answer, settled: Settled, *, with_effects: bool = True
+    ) -> bool:
+        """False: the lease was lost, and the row has gone another way; the evidence is written all the same.
+
+        `with_effects`: also what follows from it for the lead, the address and the account.
+        """
         recorded = await self.ledger.record(intent, settled)
         if recorded is None:
             return False
         if recorded.shows is not None:
             before = MessageStatus.UNKNOWN if recorded.is_late else MessageStatus.SENDING
             self._tell(intent.message_id, intent.conversation_id, before, recorded.shows)
+        if not with_effects:
+            return True
         if settled.shows is MessageStatus.SENT:
             await self.contacts.touch(intent.lead_id)
             if intent.is_account_ailing:

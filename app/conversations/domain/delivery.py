@@ -76,6 +76,8 @@ class Reason(StrEnum):
     """Why a message was not sent, where no provider said so: `Message.error`."""
 
     ACCOUNT_DISCONNECTED = "ACCOUNT_DISCONNECTED"
+    ACCOUNT_NEEDS_REAUTH = "ACCOUNT_NEEDS_REAUTH"
+    """Its login was refused: only what a person sends again tries it anew, or the provider would lock it."""
     LEAD_DELETED = "LEAD_DELETED"
     SUPPRESSED = "SUPPRESSED"
     CANCELED_BY_USER = "CANCELED_BY_USER"
@@ -180,12 +182,12 @@ def settle(answer: Answer, *, calls: int, is_idempotent: bool, jitter: float) ->
             provider_id=answer.provider_id,
         )
     error = f"{answer.code}: {answer.message}"[:MAX_ERROR] if answer.message else answer.code
-    is_final = calls >= MAX_CALLS
+    is_final = calls >= MAX_CALLS and not (isinstance(answer, Retry) and answer.is_busy)
     if isinstance(answer, Rejected) or (isinstance(answer, Retry) and (is_final or answer.is_account_broken)):
         status, shows = DeliveryStatus.FAILED, MessageStatus.FAILED
     elif isinstance(answer, Retry) or (is_idempotent and not is_final):
         asked_s = (answer.after_s or 0.0) if isinstance(answer, Retry) else 0.0
-        wait_s = max(RETRY_WAITS_S[calls - 1] * jitter, min(asked_s, MAX_WAIT_S))
+        wait_s = max(RETRY_WAITS_S[min(calls, len(RETRY_WAITS_S)) - 1] * jitter, min(asked_s, MAX_WAIT_S))
         return Settled(
             status=DeliveryStatus.QUEUED,
             shows=None,

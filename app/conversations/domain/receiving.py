@@ -1,5 +1,7 @@
 """What a mail that came in does to the inbox: whose it is, what it opens, what a bounce says of a message of ours."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
@@ -28,6 +30,23 @@ class Outcome(StrEnum):
     @property
     def is_failure(self) -> bool:
         return self is Outcome.NO_SENDER
+
+
+OURS = re.compile(r"<([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-\d{1,3})?@([^>\s]+)>")
+COPIES = 10
+
+
+def with_other_copies(message_ids: Sequence[str]) -> list[str]:
+    """A message that a person sent again has the Message-ID of its newest copy, and each copy may be answered."""
+    found: dict[str, None] = {}
+    for id in message_ids:
+        found[id] = None
+        if ours := OURS.fullmatch(id):
+            key, domain = ours.groups()
+            found |= {
+                f"<{key}{again}@{domain}>": None for again in ("", *(f"-{n}" for n in range(1, COPIES)))
+            }
+    return list(found)
 
 
 class AlreadyReceived(Exception):

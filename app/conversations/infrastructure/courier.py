@@ -159,13 +159,30 @@ class Courier:
     async def _record(
         self, doors: Doors, claim: Claim, intent: Intent, answer: Answer, settled: Settled
     ) -> bool:
-        """Waits an outage out, however long: a record that comes late still counts where it is sure."""
+        """Waits an outage out, however long: a record that comes late still counts where it is sure.
+
+        What the provider said outweighs what follows from it: where that cannot be written, it is recorded alone.
+        """
+        with_effects = True
         while True:
             try:
                 async with doors.open_work(intent.workspace_id, plans_once=True) as work:
-                    return await delivering(work, Ledger(work, claim)).record(intent, answer, settled)
+                    return await delivering(work, Ledger(work, claim)).record(
+                        intent, answer, settled, with_effects=with_effects
+                    )
             except Unavailable:
                 await asyncio.sleep(OUTAGE_WAIT_S)
+            except Exception as error:
+                if not with_effects:
+                    raise
+                with_effects = False
+                telemetry.log.error(
+                    "effects of a send failed",
+                    key=str(intent.id),
+                    error_id=telemetry.new_error_id(),
+                    error_type=type(error).__name__,
+                    exc_info=error,
+                )
 
 
 class _Contacts:

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy import ARRAY, Text, Uuid, bindparam, text
 
-from app.channels.domain.account import ChannelAccountStatus
+from app.channels.domain.account import ChannelAccountStatus, Side
 from app.common.database import Statement
 from app.common.leases import Claim, LostLease
 from app.common.work import Work
@@ -39,6 +39,9 @@ INTEND = Statement(
                     || split_part(a.address, '@', -1) || '>' AS rfc_message_id,
                 CASE
                     WHEN a.status = 'DISCONNECTED' THEN 'ACCOUNT_DISCONNECTED'
+                    WHEN a.status = 'NEEDS_REAUTH' AND a.smtp_secret IS NOT NULL AND d.resend = 0
+                            AND a.status_reason LIKE cast(:sending_side as text) || '%'
+                        THEN 'ACCOUNT_NEEDS_REAUTH'
                     WHEN l.deleted_at IS NOT NULL THEN 'LEAD_DELETED'
                     WHEN EXISTS (
                         SELECT FROM suppression s
@@ -55,7 +58,7 @@ INTEND = Statement(
                 AND d.token = cast(:token as uuid) AND d.status = 'claimed' AND d.lease_until > now()
             FOR UPDATE OF d
         ), refused AS (
-            SELECT h.*, CASE h.refusal WHEN 'ACCOUNT_DISCONNECTED' THEN 'FAILED' ELSE 'CANCELED' END AS becomes
+            SELECT h.*, CASE WHEN h.refusal LIKE 'ACCOUNT_%' THEN 'FAILED' ELSE 'CANCELED' END AS becomes
             FROM held h WHERE h.refusal IS NOT NULL
         ), dropped AS (
             UPDATE delivery d SET status = lower(r.becomes), error = r.refusal, token = NULL, lease_until = NULL
@@ -244,6 +247,7 @@ class Ledger:
             token=claim.token,
             lease_s=self._lease_s,
             references=MAX_REFERENCES,
+            sending_side=Side.SENDING,
             may_send=sources(MessageStatus.SENDING),
             may_fail=sources(MessageStatus.FAILED),
             may_cancel=sources(MessageStatus.CANCELED),

@@ -23,6 +23,7 @@ from app.conversations.domain.receiving import (
     Outcome,
     ReceivingAccount,
     ReturnedMessage,
+    with_other_copies,
 )
 from app.conversations.domain.search import search_text
 from app.conversations.infrastructure.search import LEXEMES
@@ -188,7 +189,7 @@ class InboundRepository:
         return Outcome.OWN if row["is_own"] else Outcome.DUPLICATE if row["is_known"] else None
 
     async def find(self, mail: Mail, sender: str) -> FoundConversation | None:
-        row = await self._fetch_one(FIND, thread_ids=list(mail.thread_ids), address=sender)
+        row = await self._fetch_one(FIND, thread_ids=with_other_copies(mail.thread_ids), address=sender)
         if row is None:
             return None
         return FoundConversation(id=row["id"], lead_id=row["lead_id"], contact_address=row["contact_address"])
@@ -250,7 +251,7 @@ class InboundRepository:
         )
 
     async def returned(self, message_ids: Sequence[str]) -> ReturnedMessage | None:
-        row = await self._fetch_one(RETURNED, message_ids=list(message_ids))
+        row = await self._fetch_one(RETURNED, message_ids=with_other_copies(message_ids))
         if row is None:
             return None
         return ReturnedMessage(

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.factories.accounts import Person
 from tests.factories.conversations import open_conversation, outbound
+from tests.factories.inbound import letter, worked_on
 from tests.factories.sending import (
     Outlet,
     accepted,
@@ -55,6 +56,24 @@ async def test_what_may_have_gone_out_is_unknown_and_stays_so(outlet: Outlet) ->
     await resend(outlet.person, message["id"])
     await until_status(outlet.person, message, "SENT")
     assert len(outlet.arrived(opened)) == 3
+
+
+async def test_an_answer_to_either_copy_belongs_to_its_conversation(outlet: Outlet) -> None:
+    """Colleagues of the lead's answer, whose addresses say nothing: one the first copy, one the second."""
+    opened = await outlet.conversation()
+    outlet.smtp.then("END", DROP)
+    message = await accepted(outlet.person, opened.id)
+    await until_status(outlet.person, message, "UNKNOWN")
+    await resend(outlet.person, message["id"])
+    await until_status(outlet.person, message, "SENT")
+    token = "SELECT inbound_token FROM channel_account WHERE workspace_id = :workspace_id AND id = :id"
+    url = f"/webhooks/email/{await outlet.sql(token, id=outlet.account_id)}"
+    for number, mail in enumerate(await outlet.mails(opened, 2)):
+        raw = letter("ours@ours.example", sender=f"c{number}@theirs.example", In_Reply_To=mail["Message-ID"])
+        assert (await outlet.person.http.post(url, content=raw)).status_code == 200
+    await worked_on(outlet.doors, outlet.person.workspace_id)
+    found = (await messages(outlet.person, opened.id)).values()
+    assert [one["direction"] for one in found] == ["OUTBOUND", "INBOUND", "INBOUND"]
 
 
 async def test_what_was_put_off_is_tried_again_under_the_same_key(outlet: Outlet) -> None:
@@ -118,6 +137,10 @@ async def test_an_account_that_cannot_log_in_says_so_until_it_can(outlet: Outlet
         await until_status(outlet.person, message, "FAILED")
         assert await outlet.sql(status, id=account_id) == "NEEDS_REAUTH"
         assert server.refused_logins == 1, "a wrong password is not tried again by itself"
+        other = await open_conversation(outlet.person, outlet.doors, account_id=account_id)
+        next_one = await accepted(outlet.person, other.id)
+        assert (await until_status(outlet.person, next_one, "FAILED"))["error"] == "ACCOUNT_NEEDS_REAUTH"
+        assert server.refused_logins == 1, "nor by the next message: the provider would lock the account"
         server.users["ana"] = "wrong"
         assert (await resend(outlet.person, message["id"]))["errors"] == []
         await until_status(outlet.person, message, "SENT")
