@@ -5,6 +5,7 @@ most of the cost. Offered to the app as an ASGI extension, which it does without
 uvicorn's that are not documented: pinned, with a contract test.
 """
 
+from functools import lru_cache
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -13,6 +14,9 @@ WRITE_TEXT = "salespad.write_text"
 
 
 class FrameWritingProtocol(WebSocketsSansIOProtocol):
+    __slots__ = ("close_sent", "handshake_complete", "transport", "writable")
+    """uvicorn's own attributes, kept side by side: what a frame looks at is not strewn over a dict of forty."""
+
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
         scope: Any = getattr(self, "scope", None)
@@ -24,7 +28,6 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
         if (
             not self.handshake_complete
             or self.close_sent
-            or self.disconnected
             or not self.writable.is_set()
             or self.transport.is_closing()
         ):
@@ -33,6 +36,7 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
         return True
 
 
+@lru_cache(maxsize=1024)
 def _text_head(length: int) -> bytes:
     """Of an unmasked, unfragmented text frame (RFC 6455, 5.2)."""
     if length < 126:

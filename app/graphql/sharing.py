@@ -54,7 +54,10 @@ class Sending(Protocol):
     async def send_initial_errors(self, errors: list[GraphQLError]) -> None: ...
     async def send_next(self, execution_result: Any) -> None: ...
     async def send_frame(self, frame: Frame) -> None: ...
-    def frame_writer(self) -> Callable[[Frame], bool] | None: ...
+    @property
+    def frame_head(self) -> bytes: ...
+    @property
+    def write_text(self) -> Callable[[bytes, bytes], bool] | None: ...
 
 
 # ── who shares with whom ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -160,7 +163,8 @@ async def _send_items(
             await operation.send_next(ExecutionResult(None, [_as_graphql_error(error)]))
             return
         if isinstance(item, Tap):
-            item.group, item.make, item.send = group.key, group.frame_of, operation.frame_writer()
+            item.group, item.make = group.key, group.frame_of
+            item.head, item.write = operation.frame_head, operation.write_text
         elif isinstance(item, SharedItem):
             frame = await group.frame_of(item)
             if frame.payload:

@@ -66,18 +66,17 @@ class SocketOperation(Operation[Context, None]):
         """What was encoded once for many: only the operation's id is this one's own."""
         if not self.completed:
             await cast("TextSocket", self.handler.websocket).send_text(
-                f'{{"id":{self._json_id},"type":"next","payload":{frame.payload}}}'
+                self.frame_head.decode() + frame.data.decode()
             )
 
-    def frame_writer(self) -> Callable[[Frame], bool] | None:
-        """Writes at once and without this operation's task, where the server can (app/embedded/websockets.py)."""
-        write = cast("TextSocket", self.handler.websocket).write_text
-        head = f'{{"id":{self._json_id},"type":"next","payload":'.encode()
-        return None if write is None else lambda frame: not self.completed and write(head, frame.data)
+    @property
+    def frame_head(self) -> bytes:
+        return f'{{"id":{json.dumps(self.id)},"type":"next","payload":'.encode()
 
-    @cached_property
-    def _json_id(self) -> str:
-        return json.dumps(self.id)
+    @property
+    def write_text(self) -> Callable[[bytes, bytes], bool] | None:
+        """Writes at once and without this operation's task, where the server can (app/embedded/websockets.py)."""
+        return cast("TextSocket", self.handler.websocket).write_text
 
 
 class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):

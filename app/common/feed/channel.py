@@ -49,8 +49,12 @@ class FeedEvent:
 
 @dataclass(slots=True, eq=False)
 class Tap:
-    """Which events a subscription tells and how, so that they can be told without waking it. Yielded first; the door
-    fills in the rest, or leaves it and is served by the subscription alone."""
+    """A subscriber: its position, which events it is told, and how, so that they can be told without waking it. The
+    subscription yields it first; the door fills in the rest, or leaves it and is served by the subscription alone.
+
+    All that telling an event reads of a subscriber is in here, side by side: hundreds of them do not fit the
+    processor's cache, and to fetch one more object for each costs more than what is done with it.
+    """
 
     wants: Callable[[FeedEvent], bool]
     item: Callable[[FeedEvent], SharedItem]
@@ -59,47 +63,37 @@ class Tap:
     seq: int = 0
     """The position: the last event that was told or passed over."""
     passed_over: int = 0
+    is_asleep: bool = False
+    """It has it all, and waits for news."""
+    told_at: float = 0.0
     group: Hashable = None
     """Who have this in common get the same frame."""
     make: Callable[[SharedItem], Awaitable[Frame]] | None = None
-    send: Callable[[Frame], bool] | None = None
-    """Writes a frame at once; false: it could not."""
+    head: bytes = b""
+    """What its frames begin with."""
+    write: Callable[[bytes, bytes], bool] | None = None
+    """Writes a frame, of head and rest, at once; false: it could not."""
+    _idle_s: float | None = None
+    _waiter: "asyncio.Future[bool] | None" = None
+    _timer: asyncio.TimerHandle | None = None
 
-
-class Reader:
-    """A subscriber's wait for news. One timer each idle time, however many events come meanwhile."""
-
-    __slots__ = ("_idle_s", "_since", "_timer", "_waiter", "tap")
-
-    def __init__(self, tap: Tap, idle_s: float | None) -> None:
-        self.tap, self._idle_s = tap, idle_s
-        self._waiter: asyncio.Future[bool] | None = None
-        self._since = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def is_waiting(self) -> bool:
-        return self._waiter is not None and not self._waiter.done()
-
-    async def wait(self, channel: "Channel") -> bool:
-        """False when the idle time passed without news."""
+    async def wait(self, channel: "Channel", idle_s: float | None) -> bool:
+        """For news; false when the idle time passed without. One timer each idle time, however many events come."""
         loop = asyncio.get_running_loop()
-        self._waiter, self._since = loop.create_future(), loop.time()
-        channel.waiting[self] = None
-        if self._timer is None and self._idle_s is not None:
-            self._timer = loop.call_later(self._idle_s, self._look)
+        self._waiter, self._idle_s, self.told_at = loop.create_future(), idle_s, loop.time()
+        channel.waiting[self], self.is_asleep = None, True
+        if self._timer is None and idle_s is not None:
+            self._timer = loop.call_later(idle_s, self._look)
         try:
             return await self._waiter
         finally:
+            self.is_asleep = False
             channel.waiting.pop(self, None)
 
-    def wake(self) -> None:
+    def wake(self, *, has_news: bool = True) -> None:
+        self.is_asleep = False
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(True)
-
-    def advance(self, seq: int, now: float) -> None:
-        """It has this event, and sleeps on."""
-        self.tap.seq, self._since = seq, now
+            self._waiter.set_result(has_news)
 
     def stop(self) -> None:
         if self._timer is not None:
@@ -108,15 +102,14 @@ class Reader:
     def _look(self) -> None:
         assert self._idle_s is not None
         self._timer = None
-        if not self.is_waiting:
+        if not self.is_asleep:
             return  # it is at work: the timer begins with its next wait
-        assert self._waiter is not None
         loop = asyncio.get_running_loop()
-        left = self._since + self._idle_s - loop.time()
+        left = self.told_at + self._idle_s - loop.time()
         if left > 0:
             self._timer = loop.call_later(left, self._look)
         else:
-            self._waiter.set_result(False)
+            self.wake(has_news=False)
 
 
 @dataclass(slots=True)
@@ -126,7 +119,7 @@ class Channel:
     subscribers: int = 0
     is_look_pending: bool = False
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
-    waiting: dict[Reader, None] = field(default_factory=dict)
+    waiting: dict[Tap, None] = field(default_factory=dict)
     """Those that have it all, in the order they came."""
     teller: "asyncio.Task[None] | None" = None
 
@@ -137,13 +130,13 @@ class Channel:
             self.seq = event.seq
         if not events:
             return
-        has_taps = False
-        for reader in self.waiting:
-            if reader.tap.send is None:
-                reader.wake()
+        is_to_tell = False
+        for tap in self.waiting:
+            if tap.write is None:
+                tap.wake()
             else:
-                has_taps = True
-        if has_taps and (self.teller is None or self.teller.done()):
+                is_to_tell = True
+        if is_to_tell and (self.teller is None or self.teller.done()):
             self.teller = asyncio.create_task(self._tell(), name="feed teller")
 
     def after(self, seq: int) -> FeedEvent | None:
@@ -155,14 +148,14 @@ class Channel:
     async def _tell(self) -> None:
         """Until everybody who sleeps has it all, or was woken."""
         try:
-            while behind := [one for one in self.waiting if one.is_waiting and one.tap.seq < self.seq]:
-                seq = min(reader.tap.seq for reader in behind)
+            while behind := [tap for tap in self.waiting if tap.is_asleep and tap.seq < self.seq]:
+                seq = min(tap.seq for tap in behind)
                 event = self.after(seq)
                 if event is None:
-                    for reader in behind:
-                        reader.wake()
+                    for tap in behind:
+                        tap.wake()
                     return
-                await self._tell_event(event, [reader for reader in behind if reader.tap.seq == seq])
+                await _tell_event(event, [tap for tap in behind if tap.seq == seq])
         except Exception as error:  # noqa: BLE001 - each goes on by itself, as if there were no teller
             telemetry.log.error(
                 "feed teller failed",
@@ -170,39 +163,36 @@ class Channel:
                 error_type=type(error).__name__,
                 exc_info=error,
             )
-            for reader in self.waiting:
-                reader.wake()
-
-    async def _tell_event(self, event: FeedEvent, readers: list[Reader]) -> None:
-        now = asyncio.get_running_loop().time()
-        groups: dict[Hashable, list[Reader]] = {}
-        for reader in readers:
-            tap = reader.tap
-            if tap.wants(event):
-                groups.setdefault(tap.group, []).append(reader)
-            elif tap.patience is not None and tap.passed_over + 1 >= tap.patience:
-                reader.wake()
-            else:
-                tap.passed_over += 1
-                reader.advance(event.seq, now)
-        for members in groups.values():
-            tap = members[0].tap
-            assert tap.make is not None
-            frame = await tap.make(tap.item(event))
-            await _hand_out(frame, event.seq, members)
+            for tap in self.waiting:
+                tap.wake()
 
 
-async def _hand_out(frame: Frame, seq: int, readers: list[Reader]) -> None:
+async def _tell_event(event: FeedEvent, taps: list[Tap]) -> None:
+    now = asyncio.get_running_loop().time()
+    groups: dict[Hashable, list[Tap]] = {}
+    for tap in taps:
+        if tap.wants(event):
+            groups.setdefault(tap.group, []).append(tap)
+        elif tap.patience is not None and tap.passed_over + 1 >= tap.patience:
+            tap.wake()
+        else:
+            tap.passed_over += 1
+            tap.seq, tap.told_at = event.seq, now
+    for members in groups.values():
+        make = members[0].make
+        assert make is not None
+        await _hand_out(await make(members[0].item(event)), event.seq, members)
+
+
+async def _hand_out(frame: Frame, seq: int, taps: list[Tap]) -> None:
     """To those that have all before it and still sleep: meanwhile one may have gone, or been woken."""
-    now, is_to_send = asyncio.get_running_loop().time(), bool(frame.payload)
-    for number, reader in enumerate(readers, 1):
-        tap = reader.tap
-        if tap.seq == seq - 1 and reader.is_waiting:
-            assert tap.send is not None
-            if frame.is_last or (is_to_send and not tap.send(frame)):
-                reader.wake()
+    now, is_to_send, data = asyncio.get_running_loop().time(), bool(frame.payload), frame.data
+    for number, tap in enumerate(taps, 1):
+        if tap.is_asleep and tap.seq == seq - 1:
+            assert tap.write is not None
+            if frame.is_last or (is_to_send and not tap.write(tap.head, data)):
+                tap.wake()
             else:
-                tap.passed_over = 0
-                reader.advance(seq, now)
+                tap.seq, tap.told_at, tap.passed_over = seq, now, 0
         if number % BREATH == 0:
             await asyncio.sleep(0)

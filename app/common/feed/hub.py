@@ -18,7 +18,7 @@ from sqlalchemy import ARRAY, BigInteger, Uuid, any_, bindparam, func, select
 from app.common import telemetry
 from app.common.database import Statement
 from app.common.domain import ActorKind
-from app.common.feed.channel import Channel, FeedEvent, Reader, Tap
+from app.common.feed.channel import Channel, FeedEvent, Tap
 from app.common.feed.cursor import CursorExpired
 from app.common.feed_log import feed_event, feed_head
 from app.common.tasks import for_ever
@@ -162,25 +162,24 @@ class Hub:
             self.look(workspace_id)  # a bell between the read of the head and this line found nobody here
         channel.subscribers += 1
         telemetry.subscribers.inc()
-        reader = Reader(tap or Tap(wants=_all, item=_none), idle_s)
-        reader.tap.seq = after
+        tap = tap or Tap(wants=_all, item=_none)
+        tap.seq = after
         try:
-            async for event in self._follow(workspace_id, channel, reader):
+            async for event in self._follow(workspace_id, channel, tap, idle_s):
                 yield event
         finally:
-            reader.stop()
+            tap.stop()
             telemetry.subscribers.dec()
             channel.subscribers -= 1
             if channel.subscribers == 0 and self._channels.get(workspace_id) is channel:
                 del self._channels[workspace_id]
 
     async def _follow(
-        self, workspace_id: UUID, channel: Channel, reader: Reader
+        self, workspace_id: UUID, channel: Channel, tap: Tap, idle_s: float | None
     ) -> AsyncIterator[FeedEvent | None]:
-        tap = reader.tap
         while True:
             if tap.seq >= channel.seq:
-                if not await reader.wait(channel):
+                if not await tap.wait(channel, idle_s):
                     yield None
             elif (event := channel.after(tap.seq)) is not None:
                 tap.seq = event.seq
