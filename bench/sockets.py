@@ -33,6 +33,8 @@ class Crowd:
         self._greeting = HANDSHAKE.format(path=path, host="127.0.0.1", port=port, more=more).encode()
         self._selector = selectors.DefaultSelector()
         self._tails: dict[socket.socket, bytes] = {}
+        self.received = 0
+        """Bytes, of what was waited for with `arrivals`."""
 
     def __enter__(self) -> Self:
         return self
@@ -68,6 +70,7 @@ class Crowd:
                 assert isinstance(connection, socket.socket)
                 chunk = connection.recv(1 << 20)
                 assert chunk, "the server closed a connection"
+                self.received += len(chunk)
                 chunk = self._tails[connection] + chunk
                 found = chunk.count(mark)
                 self._tails[connection] = chunk[chunk.rfind(mark) + len(mark) :] if found else chunk
