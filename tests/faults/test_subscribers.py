@@ -6,10 +6,12 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from sqlalchemy import text
 
 from app.common.work import Doors
 from tests.factories.accounts import Person
@@ -24,6 +26,8 @@ pytestmark = pytest.mark.xdist_group("subscribers")
 ADDED = "subscription ($after: String) { messageAdded(after: $after) { cursor message { id } } }"
 POLL_S = 1.0
 STUCK, USER_TIMEOUT_S = 20, 3
+GROWTH_KIB = 10 * 1024
+"""After the first quarter, by which the buffers of 64 KiB a socket and the feed's ring are full."""
 
 
 class Messages(Follower):
@@ -50,9 +54,22 @@ async def waits_ms(installation: Installation, person: Person, follower: Followe
     rows = await installation.sql(
         "SELECT seq, at FROM feed_event WHERE workspace_id = $1", person.workspace_id
     )
-    at = {row["seq"]: row["at"].timestamp() for row in rows}
+    return _waits_ms({row["seq"]: row["at"] for row in rows}, follower)
+
+
+async def healthy_p99_ms(doors: Doors, person: Person, follower: Follower) -> float:
+    async with doors.open_work(person.workspace_id) as work:
+        rows = await work.execute(
+            text("SELECT seq, at FROM feed_event WHERE workspace_id = :of"), {"of": person.workspace_id}
+        )
+    waits = _waits_ms({row.seq: row.at for row in rows}, follower)
+    return waits[int(len(waits) * 0.99)]
+
+
+def _waits_ms(at: dict[int, datetime], follower: Follower) -> list[float]:
     return sorted(
-        (came - at[seq]) * 1000 for seq, came in zip(follower.seqs, follower.received_at, strict=True)
+        (came - at[seq].timestamp()) * 1000
+        for seq, came in zip(follower.seqs, follower.received_at, strict=True)
     )
 
 
@@ -121,7 +138,7 @@ async def test_f8_redis_hangs_and_an_api_stands_still() -> None:
             print(f"F8 {name}: p50 {waits[10]:.0f} ms, worst {waits[-1]:.0f} ms, found by poll {polled:.0f}")
     assert figures["calm"][1] <= 1
     assert figures["hangs"][1] > 0
-    assert figures["hangs"][0] <= (POLL_S + 0.5) * 1000 + 500, "poll + 0.5 s, and a busy machine"
+    assert figures["hangs"][0] <= (POLL_S + 0.5) * 1000
 
 
 async def standing_still(api: Api, seconds: float) -> None:
@@ -151,7 +168,7 @@ async def test_f9_clients_that_never_read(ana: Person, doors: Doors, request: py
         memory: list[int] = []
         for number in range(0, total, 20):
             await asyncio.gather(*(inbound(ana, doors, opened.id, body=body) for _ in range(20)))
-            if number % (total // 4) == 0:
+            if number % (total // 4) < 20:
                 memory.append(rss_kib(api.pid))
         sent_at = time.monotonic()
         await healthy.until(seq_of(await feed_cursor(ana)), timeout_s=120)
@@ -161,12 +178,13 @@ async def test_f9_clients_that_never_read(ana: Person, doors: Doors, request: py
         )
         gone_s = time.monotonic() - sent_at
     assert len(healthy.items) == total
+    p99_ms = await healthy_p99_ms(doors, ana, healthy)
     growth = memory[-1] - memory[1]
     print(
         f"F9: {total} messages of 4 KiB, {STUCK} deaf clients: RSS {[one // 1024 for one in memory]} MiB, "
-        f"gone {gone_s:.1f} s after the last, the healthy one has all"
+        f"gone {gone_s:.1f} s after the last, the healthy one has all, p99 {p99_ms:.0f} ms"
     )
-    assert growth <= 40 * 1024, memory
+    assert growth <= GROWTH_KIB, memory
 
 
 @asynccontextmanager

@@ -1,9 +1,6 @@
 """presence and setTyping: who is where, over processes, with Redis and without."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any, Self
 from uuid import uuid4
 
 import pytest
@@ -15,58 +12,12 @@ from app.settings import Settings
 from tests.factories.accounts import Person, add_member
 from tests.factories.conversations import make_lead, open_conversation
 from tests.fixtures.graphql import GraphQLRefused, open_socket
+from tests.fixtures.presence import PRESENCE, Watcher, Where
 from tests.fixtures.processes import Api, eventually
 
-PRESENCE = """
-subscription ($conversation: ID, $lead: ID) {
-  presence(conversationId: $conversation, leadId: $lead) {
-    user { id name } online conversationId leadId typing
-  }
-}
-"""
 SET_TYPING = """
 mutation ($id: ID!) { setTyping(input: {conversationId: $id}) { ok errors { code path } } }
 """
-Where = tuple[str, str | None, str | None]
-
-
-class Watcher:
-    """One open presence subscription and what it shows now."""
-
-    def __init__(self) -> None:
-        self.told: list[dict[str, Any]] = []
-        self.here: dict[Where, bool] = {}
-        """Who is online where, and whether they type."""
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, api: Api, person: Person, **variables: str) -> AsyncIterator[Self]:
-        watcher = cls()
-        async with open_socket(api.ws_url, person.token) as socket:
-            reading = asyncio.create_task(watcher._read(socket.subscribe(PRESENCE, variables)))
-            try:
-                yield watcher
-            finally:
-                reading.cancel()
-
-    async def _read(self, payloads: AsyncIterator[dict[str, Any]]) -> None:
-        async for payload in payloads:
-            told = payload["data"]["presence"]
-            self.told.append(told)
-            where = (told["user"]["id"], told["conversationId"], told["leadId"])
-            if told["online"]:
-                self.here[where] = told["typing"]
-            else:
-                del self.here[where]
-
-    def users(self) -> set[str]:
-        return {user for user, _, _ in self.here}
-
-    async def until(self, condition: Callable[[], object], *, timeout_s: float = 10) -> None:
-        try:
-            await eventually(condition, timeout_s=timeout_s)
-        except AssertionError:
-            raise AssertionError(f"it shows {self.here} after {self.told}") from None
 
 
 @pytest.fixture

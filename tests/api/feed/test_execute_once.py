@@ -232,7 +232,7 @@ def test_the_pinned_insides_are_as_the_pipeline_expects() -> None:
     assert {"completed", "handler", "id", "operation_name", "query", "task", "variables"} <= set(
         Operation.__slots__
     )
-    assert {"handshake_complete", "close_sent", "disconnected", "writable"} <= set(
+    assert {"handshake_complete", "close_sent", "transport", "writable"} <= set(
         WebSocketsSansIOProtocol.__init__.__code__.co_names
     )
     assert version("uvicorn") == "0.54.0"
