@@ -203,6 +203,12 @@ async def test_from_a_lead_to_an_answered_message(browser: Browser) -> None:
         assert visitor.problems == []
         assert watcher.problems == []
 
+        await server.kill()
+        await installation.restart(server)
+        late = letter(row["address"], sender="Carlos <carlos@example.com>", body="And something else.")
+        assert await installation.post_mail(row["inbound_token"], late) == 200
+        await watcher.expect_answer("And something else.")
+
 
 async def found_lead(visitor: Visitor, name: str) -> str:
     """Its id, from the list."""

@@ -1,7 +1,7 @@
 /** How GraphiQL reaches the API: fetch with the session's token, subscriptions over graphql-transport-ws at the same address. */
 import { createGraphiQLFetcher, type Fetcher } from '@graphiql/toolkit';
 import { type DocumentNode, Kind, parse } from 'graphql';
-import { createClient } from 'graphql-ws';
+import { type Client, createClient } from 'graphql-ws';
 
 import { API_PATH, clockOffsetOf, type WireSession } from './api';
 import type { SessionStore } from './session';
@@ -14,8 +14,11 @@ export function createFetcher(session: SessionStore): Fetcher {
       const token = await session.token();
       return token ? { authorization: `Bearer ${token}` } : {};
     },
+    // A refused connection is an error and no close: by itself graphql-ws would give up while the API restarts.
+    shouldRetry: () => true,
+    retryAttempts: Infinity,
   });
-  const fetcher = createGraphiQLFetcher({ url: API_PATH, fetch: createAuthorisedFetch(session), wsClient });
+  const fetcher = createGraphiQLFetcher({ url: API_PATH, fetch: createAuthorisedFetch(session), wsClient: resuming(wsClient) });
   return (params, options) => {
     const documentAST = parseOrNull(params.query);
     if (!documentAST) return fetcher(params, options);
@@ -24,6 +27,26 @@ export function createFetcher(session: SessionStore): Fetcher {
     const names = operationNames(documentAST);
     const isKnown = names.includes(params.operationName ?? '');
     return fetcher({ ...params, operationName: isKnown ? params.operationName : names[0] }, { ...options, documentAST });
+  };
+}
+
+/** A subscription that takes `$after` goes on after its last item: graphql-ws writes the payload anew at a reconnection, and reads `after` then. */
+function resuming(client: Client): Client {
+  return {
+    ...client,
+    subscribe(payload, sink) {
+      if (!/\$after\b/.test(payload.query)) return client.subscribe(payload, sink);
+      let after = payload.variables?.after ?? null;
+      const variables = { ...payload.variables, get after() { return after; } };
+      return client.subscribe({ ...payload, variables }, {
+        ...sink,
+        next(result) {
+          const [item] = Object.values(result.data ?? {}) as ({ cursor?: string } | null)[];
+          after = item?.cursor ?? after;
+          (sink.next as (value: unknown) => void)(result);
+        },
+      });
+    },
   };
 }
 
