@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from prometheus_client import start_http_server
@@ -55,6 +55,7 @@ GRACE_S = 2
 BRISK_S = 2
 """Past this, the rest of a batch goes back for others to take."""
 DEQUEUE_S = 5
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True)
@@ -129,12 +130,12 @@ class Drainer:
         due = self._kinds[kind]
         if key is not None and not due.is_rung:
             return
-        while not self._stopping.is_set():
-            async with self._doors.open_system(plans_once=True) as system:
-                claims = await due.table.claim(system, lease_s=due.lease_s, limit=due.batch, key=key)
-            if not claims:
-                return
+        while not self._stopping.is_set() and (claims := await self._claim(due, key)):
             await self._handle_all(kind, due, claims)
+
+    async def _claim(self, due: DueKind, key: UUID | None = None) -> Sequence[Claim]:
+        async with self._doors.open_system(plans_once=True) as system:
+            return await due.table.claim(system, lease_s=due.lease_s, limit=due.batch, key=key)
 
     async def _handle_all(self, kind: str, due: DueKind, claims: Sequence[Claim]) -> None:
         """One after the other. What a slow one would keep waiting goes back: another lane may be free."""
@@ -150,23 +151,42 @@ class Drainer:
     async def tick(self) -> None:
         """Every poll: give back what dead workers held, and drain everything; neither waits for the other, since under
         a steady stream a drain has no end. Outlives any outage of the database."""
-        every = [
-            self._every_poll(partial(self.drain, kind))
-            for kind, due in self._kinds.items()
-            for _ in range(due.lanes)
+        lookouts = {kind: asyncio.Lock() for kind in self._kinds}
+        lanes = [
+            self._lane(kind, lookouts[kind]) for kind, due in self._kinds.items() for _ in range(due.lanes)
         ]
         sweeps = [self._every_poll(partial(self._sweep, sweep)) for sweep in SWEEPS.values()]
-        await asyncio.gather(self._every_poll(self._reap), *every, *sweeps)
+        await asyncio.gather(self._every_poll(self._reap), *lanes, *sweeps)
+
+    async def _lane(self, kind: str, lookout: asyncio.Lock) -> None:
+        """One lane of a kind looks for work; with some in its hands it leaves that to the next: many lanes that find
+        nothing cost as much as one."""
+        due = self._kinds[kind]
+        while not self._stopping.is_set():
+            async with lookout:
+                claims = None if self._stopping.is_set() else await self._tried(self._claim(due))
+                if not claims:
+                    await self._pause()
+                    continue
+            await self._tried(self._handle_all(kind, due, claims))
 
     async def _every_poll(self, act: Callable[[], Awaitable[None]]) -> None:
         while not self._stopping.is_set():
-            try:
-                await act()
-            except Unavailable as error:
-                telemetry.log.warning("tick failed", reason=str(error))
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.poll_s):
-                    await self._stopping.wait()
+            await self._tried(act())
+            await self._pause()
+
+    async def _tried(self, act: Awaitable[Done]) -> Done | None:
+        """None, and told, while the database is away."""
+        try:
+            return await act
+        except Unavailable as error:
+            telemetry.log.warning("tick failed", reason=str(error))
+            return None
+
+    async def _pause(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.poll_s):
+                await self._stopping.wait()
 
     async def _sweep(self, sweep: Callable[[Doors], Awaitable[int]]) -> None:
         """Until it finds nothing to do."""

@@ -91,11 +91,23 @@ async def test_workers_at_once_wake_each_once(ana: Person, eve: Person, doors: D
 async def test_a_worker_that_dies_leaves_nothing_half_done(
     ana: Person, doors: Doors, settings: Settings
 ) -> None:
-    ids = await snoozed(ana, doors, 3, hours=-1)
+    ids = await snoozed(ana, doors, 3, hours=1)
+    soon = "UPDATE conversation SET snoozed_until = now() + interval '2 seconds' WHERE workspace_id = :id"
+    mine = {"id": ana.workspace_id}
+    async with doors.open_system() as system:
+        await system.execute(text(soon), mine)
     async with doors.open_system() as system:  # a worker that took them, and dies before its commit
-        await system.execute(
-            text("SELECT 1 FROM conversation WHERE workspace_id = :id FOR UPDATE"), {"id": ana.workspace_id}
-        )
+        locked = "SELECT snoozed_until FROM conversation WHERE workspace_id = :id AND status = 'SNOOZED' FOR UPDATE"
+        until = (await system.execute(text(locked), mine)).scalars().all()
+        assert len(until) == 3, "taken before they were due: no other worker of this run had them first"
+
+        async def all_due() -> object:
+            async with doors.open_system() as other:
+                return (
+                    await other.execute(text("SELECT clock_timestamp() > :until"), {"until": max(until)})
+                ).scalar()
+
+        await eventually(all_due)
         await wake_snoozed(doors)
         assert await statuses(doors, ana) == {"SNOOZED": 3}
 
