@@ -25,11 +25,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--full"):
+        long = {_test_of(item) for item in items if "full" in item.keywords and hasattr(item, "callspec")}
+        items[:] = [item for item in items if "full" in item.keywords or _test_of(item) not in long]
         return
     skip = pytest.mark.skip(reason="needs --full")
     for item in items:
         if "full" in item.keywords:
             item.add_marker(skip)
+
+
+def _test_of(item: pytest.Item) -> tuple[str, str]:
+    """With --full the long form of a test stands for its short one."""
+    return str(item.path), getattr(item, "originalname", item.name)
 
 
 @pytest.fixture(scope="session")

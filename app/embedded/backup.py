@@ -46,6 +46,12 @@ GRANT TEMPORARY ON DATABASE :"DBNAME" TO sp_app;
 GRANT USAGE ON SCHEMA public TO sp_app;
 GRANT USAGE, CREATE ON SCHEMA public TO sp_system;
 """
+# The dump's grants on sp_system's functions are made as the owner, who inherits nothing from it: they came to nothing.
+FUNCTIONS_SQL = """
+SET ROLE sp_system;
+SELECT format('REVOKE ALL ON FUNCTION %1$s FROM PUBLIC; GRANT EXECUTE ON FUNCTION %1$s TO sp_app', oid::regprocedure)
+ FROM pg_proc WHERE proowner = 'sp_system'::regrole \\gexec
+"""
 
 
 def backup(config: Config, file: Path) -> None:
@@ -98,6 +104,7 @@ def restore(config: Config, file: Path) -> None:
             execute(database, "pg_restore", *flags, "-d", database.address, str(file))
         finally:
             query(database, "REVOKE CREATE ON SCHEMA public FROM sp_system;")
+        query(database, FUNCTIONS_SQL)
         query(database, "ANALYZE;")
     print(f"Restored {file}.")
 

@@ -149,7 +149,7 @@ async def test_mail_comes_in_and_stays_unread(
         await until_came(doors, mailbox, [before, *while_idle])
     (first, *_) = await stored_mails(doors, ana.workspace_id)
     validity, last = await imap.place()
-    assert first.external_id == f"imap:{validity}:{last - 3}"
+    assert first.external_id.startswith(f"imap:{validity}:{last - 3}:")
     assert ((await state(doors, mailbox)).uid_validity, (await state(doors, mailbox)).uid) == (validity, last)
     flags = await imap.ask(
         lambda client: (client.select_folder("INBOX"), client.get_flags(range(last - 3, last + 1)))[1]
