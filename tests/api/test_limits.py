@@ -292,6 +292,8 @@ async def test_an_error_of_ours_is_masked(ana: Person, doors: Doors, api_server:
     response = await ana.post(
         "query ($id: ID!) { leadImport(id: $id) { status } tags { id } }", {"id": import_id}
     )
+    async with doors.open_system() as system:  # where a wall is down it would spoil other workspaces' lists
+        await system.execute(text("DELETE FROM import_job WHERE id = :id"), {"id": import_id})
     assert response.status_code == 200
     body: dict[str, Any] = response.json()
     (error,) = body["errors"]
