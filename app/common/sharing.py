@@ -20,9 +20,9 @@ VIEWERS_OWN: Mapping[str, object] = {READS_VIEWER: True}
 
 KEEP_S = 5.0
 """Subscribers that are well take an event within milliseconds; links in a frame must not grow old in it."""
-MAX_BYTES = 16 * 1024 * 1024
-LOAD_BYTES = 2048
-"""What a loaded entity counts as."""
+MAX_BYTES = 4 * 1024 * 1024
+LOAD_BYTES = 8192
+"""What a loaded entity counts as: a mail of some length, with the objects around it."""
 RETRY_S = 0.5
 AGAIN = object()
 """Tells those who wait that the first asker left: one of them goes on."""
