@@ -23,15 +23,15 @@ WITHOUT_WORKSPACE = {
     "workspace": "the tenant itself: its id is the key",
 }
 SYSTEM_ONLY = {
-    "session": "refresh tokens come without a tenant; sp_app may not even see it",
-    "revocation": "read by every process over all workspaces; sp_app may not even see it",
-    "login_attempt": "see above",
+    "login_attempt": "counted before anybody is signed in",
 }
 """Tables that have no row-level security because sp_app has no access at all."""
 KEYS_WITHOUT_WORKSPACE = {
     "pk_session": "found by its token, before the workspace is known",
     "uq_session_family_hash": "the same",
     "pk_revocation": "polled over all workspaces by time",
+    "uq_api_key_secret_hash": "256 random bits that nobody gives: found by the system door, tells nothing",
+    "uq_invitation_token_hash": "the same",
     "uq_channel_account_inbound_token": "256 random bits that nobody gives: found by the system door, tells nothing",
     "uq_channel_account_local": "the local mailbox is one for the installation: an address in it is one account's",
 }
@@ -53,6 +53,9 @@ INDEXES_WITHOUT_WORKSPACE = {
     "ix_member_user_id": "the system door reads somebody's workspaces",
     "ix_message_lexemes": "each lexeme begins with its workspace's digits",
     "ix_revocation_at": "the system door polls",
+    "ix_system_mail_created_at": "the system door clears what is over",
+    "ix_system_mail_due": "the system door claims due rows over all workspaces",
+    "ix_system_mail_lease": "the system door reaps leases over all workspaces",
     "ix_session_expires_at": "the system door clears what is over",
     "ix_session_user_id_workspace_id": "the system door finds the workspace used last",
 }
@@ -62,7 +65,8 @@ DEFINER_FUNCTIONS = frozenset({"search_conversations"})
 TABLES = """
 SELECT c.relname AS name, c.relrowsecurity AS enabled, c.relforcerowsecurity AS forced,
     has_table_privilege('sp_app', c.oid, 'SELECT, INSERT, UPDATE, DELETE')
-        OR has_any_column_privilege('sp_app', c.oid, 'SELECT, INSERT, UPDATE') AS app_may
+        OR has_any_column_privilege('sp_app', c.oid, 'SELECT, INSERT, UPDATE') AS app_may,
+    has_any_column_privilege('sp_app', c.oid, 'SELECT') AS app_reads
 FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') ORDER BY 1
 """
 POLICIES = """
@@ -148,8 +152,8 @@ async def test_every_tenant_row_dies_with_its_workspace(ask: Ask, doors: Doors) 
     while len(dying) > before:
         before = len(dying)
         dying |= {row.name for row in cascading if row.referenced in dying}
-    # Revocations are cleared by their age.
-    assert set(await tenant_tables(doors)) - dying == {"revocation"}
+    # Both are cleared by their age, and a mail may concern no workspace.
+    assert set(await tenant_tables(doors)) - dying == {"revocation", "system_mail"}
 
 
 async def test_keys_of_tenant_tables_begin_with_the_workspace(ask: Ask, doors: Doors) -> None:
@@ -222,19 +226,30 @@ async def test_the_roles_cannot_walk_around_the_wall(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("relation", "column"),
+    ("relation", "column", "ways"),
     [
-        ("app_user", "password_hash"),
-        ("session", "token_hash"),
-        ("login_attempt", "key"),
-        ("revocation", "id"),
+        ("app_user", "password_hash", "SELECT, INSERT, UPDATE"),
+        ("app_user", "reset_hash", "SELECT, INSERT, UPDATE"),
+        ("session", "token_hash", "SELECT, INSERT, UPDATE"),
+        ("login_attempt", "key", "SELECT, INSERT, UPDATE"),
+        ("revocation", "id", "SELECT, UPDATE"),
+        ("invitation", "token_hash", "SELECT"),
+        ("api_key", "secret_hash", "SELECT, UPDATE"),
+        ("system_mail", "sealed", "SELECT, UPDATE"),
     ],
 )
-async def test_sp_app_has_no_way_to_secrets(ask: Ask, relation: str, column: str) -> None:
-    (row,) = await ask(
-        f"SELECT has_column_privilege('sp_app', '{relation}', '{column}', 'SELECT, INSERT, UPDATE') AS may"
-    )
+async def test_sp_app_has_no_way_to_secrets(ask: Ask, relation: str, column: str, ways: str) -> None:
+    (row,) = await ask(f"SELECT has_column_privilege('sp_app', '{relation}', '{column}', '{ways}') AS may")
     assert not row.may
+
+
+async def test_nobody_may_change_the_audit_log(ask: Ask) -> None:
+    for role in ("sp_app", "sp_system"):
+        (row,) = await ask(
+            f"SELECT has_table_privilege('{role}', 'audit_event', 'UPDATE, DELETE, TRUNCATE') "
+            f"OR has_any_column_privilege('{role}', 'audit_event', 'UPDATE') AS may"
+        )
+        assert not row.may, role
 
 
 @pytest.mark.parametrize(
@@ -254,7 +269,7 @@ async def test_sp_app_cannot_open_the_wall(doors: Doors, sql: str) -> None:
 
 async def test_no_tenant_no_rows(ask: Ask, doors: Doors) -> None:
     """What a connection of sp_app sees that did not come through a door, or whose tenant is over."""
-    tables = [row.name for row in await ask(TABLES) if row.enabled and row.app_may]
+    tables = [row.name for row in await ask(TABLES) if row.enabled and row.app_reads]
     async with doors._engine.connect() as connection:
         for table in tables:
             count = await connection.execute(text(f"SELECT count(1) FROM {table}"))

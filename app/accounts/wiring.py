@@ -4,10 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from app.accounts.application.accounts import AccountUseCases
 from app.accounts.application.sessions import SessionUseCases
 from app.accounts.domain.ports import AccountStore
+from app.accounts.domain.system_mail import SystemMail
+from app.accounts.infrastructure.audit import record_audit
 from app.accounts.infrastructure.passwords import PasswordService
 from app.accounts.infrastructure.reads import (
     held_member_name,
@@ -18,7 +21,9 @@ from app.accounts.infrastructure.reads import (
 )
 from app.accounts.infrastructure.repository import AccountRepository
 from app.accounts.infrastructure.revocations import RevocationService
+from app.accounts.infrastructure.system_mails import queue_system_mail
 from app.accounts.infrastructure.tokens import TokenService
+from app.common.crypto import SecretBox
 from app.common.domain import Actor, Unauthenticated
 from app.common.work import Doors, Work
 from app.settings import Settings
@@ -78,6 +83,11 @@ def account_store(work: Work, settings: Settings) -> AccountStore:
     )
 
 
+async def queue_mail(work: Work, settings: Settings, workspace_id: UUID, mail: SystemMail) -> None:
+    """A mail of SalesPad's own goes out once this transaction is committed, and not before."""
+    await queue_system_mail(work, SecretBox(settings.credential_keys), workspace_id, mail)
+
+
 def account_use_cases(work: Work, services: AccountsServices) -> AccountUseCases:
     """In a transaction of the system door."""
     return AccountUseCases(account_store(work, services.settings), services.sessions)
@@ -93,4 +103,6 @@ __all__ = [
     "list_members",
     "member_by_id",
     "phone_region",
+    "queue_mail",
+    "record_audit",
 ]

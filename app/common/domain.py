@@ -68,6 +68,12 @@ class Actor:
     session_id: UUID
     expires_at: float
     """Seconds since the epoch: the access token's `exp`."""
+    issued_at: float = 0.0
+    """Seconds since the epoch, by the database's clock: what was revoked after it is revoked for this token."""
+    is_api_key: bool = False
+    """No person's session: `session_id` is the key's id, `user_id` who made it."""
+    ip_prefix: str = ""
+    """Where the request came from, as far as it is kept."""
 
     @property
     def scope(self) -> tuple[UUID, Role]:

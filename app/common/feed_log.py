@@ -65,6 +65,37 @@ feed_event = Table(
     CheckConstraint(f"cardinality(entity_ids) <= {EVENT_IDS_MAX}", name="entity_ids_max"),
 )
 
+
+class FeedConsumerColumns(TypedColumns):
+    """How far a consumer has reacted, in one workspace. No row: not at all yet."""
+
+    workspace_id: Named[UUID] = SqlColumn(Uuid, primary_key=True)
+    consumer: Named[str] = SqlColumn(Text, primary_key=True)
+    seq: Named[int] = SqlColumn(BigInteger, server_default=text("0"))
+    """The last event that was reacted to, or set aside."""
+    failures: Named[int] = SqlColumn(server_default=text("0"))
+    """Of the event after it, so far."""
+    retry_at: Named[datetime] = SqlColumn(DateTime(timezone=True), server_default=func.now())
+
+
+feed_consumer = Table("feed_consumer", metadata, FeedConsumerColumns, workspace_key())
+
+
+class ReactionFailureColumns(TypedColumns):
+    """An event that a consumer could not react to, set aside so that it holds up nothing."""
+
+    workspace_id: Named[UUID] = SqlColumn(Uuid, primary_key=True)
+    consumer: Named[str] = SqlColumn(Text, primary_key=True)
+    seq: Named[int] = SqlColumn(BigInteger, primary_key=True, autoincrement=False)
+    kind: Named[str] = SqlColumn(Text)
+    error_id: Named[str] = SqlColumn(Text)
+    error_type: Named[str] = SqlColumn(Text)
+    at: Named[datetime] = SqlColumn(DateTime(timezone=True), server_default=func.now())
+
+
+reaction_failure = Table("reaction_failure", metadata, ReactionFailureColumns, workspace_key())
+
+
 APPEND = Statement(
     text(
         """

@@ -9,7 +9,6 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any, Protocol, Self, TypeVar, get_type_hints
 from uuid import UUID
 
@@ -19,16 +18,14 @@ from strawberry.dataloader import DataLoader
 
 from app.common.domain import (
     Actor,
-    ActorKind,
-    Channel,
     ClientKind,
-    Direction,
     ErrorCode,
     Forbidden,
     Refusals,
     Role,
     SalesPadError,
 )
+from app.common.enums import enum_type as enum_type
 from app.common.feed.channel import Tap
 from app.common.feed.hub import Hub
 from app.common.paging import PAGE_MAX, Page
@@ -106,10 +103,12 @@ After = Annotated[str | None, strawberry.argument(description="Go on after this 
 # ── root fields and their rules ───────────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True)
 class Rule:
-    """Who may use a root field: the least role (None: anybody, signed in or not) and whether an extension may."""
+    """Who may use a root field: the least role (None: anybody, signed in or not), whether an extension may, and whether
+    it is a person's own matter, which no API key may touch."""
 
     role: Role | None
     extension: bool
+    personal: bool = False
 
     def check(self, context: Context) -> None:
         """Raises Forbidden, or the top-level UNAUTHENTICATED."""
@@ -122,14 +121,18 @@ class Rule:
             )
         if actor.client is ClientKind.EXTENSION and not self.extension:
             raise Forbidden("A browser extension's session may not do this: use the web app.")
+        if actor.is_api_key and self.personal:
+            raise Forbidden("An API key may not do this: it is for a person who is signed in.")
 
 
 RULE = "rule"
 Resolver = TypeVar("Resolver", bound=Callable[..., Any])
 
 
-def query(*, requires: Role | None, description: str, extension: bool = False) -> Callable[[Resolver], Any]:
-    rule = Rule(requires, extension)
+def query(
+    *, requires: Role | None, description: str, extension: bool = False, personal: bool = False
+) -> Callable[[Resolver], Any]:
+    rule = Rule(requires, extension, personal)
 
     def wrap(resolver: Resolver) -> Any:
         @functools.wraps(resolver)
@@ -143,10 +146,10 @@ def query(*, requires: Role | None, description: str, extension: bool = False) -
 
 
 def mutation(
-    *, requires: Role | None, description: str, extension: bool = False
+    *, requires: Role | None, description: str, extension: bool = False, personal: bool = False
 ) -> Callable[[Resolver], Any]:
     """A refusal raised inside becomes the payload's `errors`; nothing else is caught."""
-    rule = Rule(requires, extension)
+    rule = Rule(requires, extension, personal)
 
     def wrap(resolver: Resolver) -> Any:
         payload: type[Payload] = get_type_hints(resolver)["return"]
@@ -217,70 +220,6 @@ def _check_top_level(rule: Rule, context: Context) -> None:
         rule.check(context)
     except Forbidden as refusal:
         raise ClientError(refusal.message, "FORBIDDEN") from None
-
-
-# ── enums ─────────────────────────────────────────────────────────────────────────────────────────────────
-Enumeration = TypeVar("Enumeration", bound=StrEnum)
-
-
-def enum_type(
-    enum: type[Enumeration], description: str, *, name: str | None = None, **values: str
-) -> type[Enumeration]:
-    """Makes a domain's enum a GraphQL type (`name` where it has another there), with a description for each value. The
-    domain itself imports nothing."""
-    if not hasattr(enum, "__strawberry_definition__"):  # a field that names it may have come first
-        strawberry.enum(enum, name=name)
-    definition = enum.__strawberry_definition__  # type: ignore[attr-defined]
-    definition.description = description
-    for value in definition.values:
-        value.description = values[value.name]
-    return enum
-
-
-enum_type(
-    ErrorCode,
-    "Why a mutation was refused.",
-    INVALID="The value at `path` is not acceptable; `message` says what is.",
-    NOT_FOUND="No such thing in this workspace.",
-    FORBIDDEN="Your role or session may not do this.",
-    CONFLICT="It exists already, or it changed meanwhile; the payload holds the present state where there is one.",
-    LIMIT_REACHED="A limit of the installation or plan is reached.",
-    THROTTLED="Too many attempts; try again at `retryAt`.",
-    UNAUTHENTICATED="The credentials are wrong, expired or revoked.",
-    UNAVAILABLE="Something this needs is away for the moment; try again.",
-)
-enum_type(
-    Role,
-    "A member's role in a workspace; each includes the ones after it.",
-    OWNER="May do everything, the workspace itself included.",
-    ADMIN="May also manage members, stages, channels and automations.",
-    MEMBER="Works with leads, conversations and sends.",
-    VIEWER="Reads.",
-)
-enum_type(
-    ClientKind,
-    "What a session is opened from.",
-    WEB="The web app.",
-    EXTENSION="The browser extension: it may import and little else.",
-    API="A script or another program.",
-)
-enum_type(Channel, "A way to reach a person.", EMAIL="E-mail.")
-enum_type(
-    Direction,
-    "Which way a message went.",
-    INBOUND="From the lead to us.",
-    OUTBOUND="From us to the lead.",
-)
-enum_type(
-    ActorKind,
-    "Who is behind a message or a change.",
-    name="AuthorKind",
-    CONTACT="The lead.",
-    HUMAN="A member of the workspace.",
-    AUTOMATION="An automation.",
-    AI="A language model.",
-    SYSTEM="SalesPad itself.",
-)
 
 
 # ── payloads ──────────────────────────────────────────────────────────────────────────────────────────────────────────

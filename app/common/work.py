@@ -82,6 +82,7 @@ class Work(Reads):
         self._connection = connection
         self.workspace_id = workspace_id
         self.events: list[Event] = []
+        self.events_elsewhere: dict[UUID, list[Event]] = {}
         self.due: list[tuple[str, UUID]] = []
 
     async def execute(self, clause: Executable, values: Values | None = None) -> CursorResult[Any]:
@@ -110,6 +111,10 @@ class Work(Reads):
 
     def announce(self, event: Event) -> None:
         self.events.append(event)
+
+    def announce_in(self, workspace_id: UUID, event: Event) -> None:
+        """Through the system door, where one change may concern several workspaces (a person's name, say)."""
+        self.events_elsewhere.setdefault(workspace_id, []).append(event)
 
     def wake(self, kind: str, key: UUID) -> None:
         """After the commit, ring for a due row of this kind."""
@@ -141,13 +146,8 @@ class Doors:
         async with _transaction(self._engine, begin) as (driver, connection):
             work = Work(driver, connection, workspace_id)
             yield work
-            seq = await append_events(
-                work,
-                workspace_id,
-                work.events,
-                actor_id=by.user_id if by else None,
-                actor_kind=ActorKind.HUMAN if by else ActorKind.SYSTEM,
-            )
+            assert not work.events_elsewhere, "a tenant's door announces to its own workspace"
+            seq = await _append(work, workspace_id, work.events, by.user_id if by else None)
         if seq:
             self.bells.ring_feed(workspace_id, seq)
         for kind, key in work.due:
@@ -161,15 +161,31 @@ class Doors:
             yield Reads(driver)
 
     @asynccontextmanager
-    async def open_system(self, *, plans_once: bool = False) -> AsyncIterator[Work]:
-        """A transaction without a tenant, over all workspaces. It cannot announce."""
+    async def open_system(
+        self, *, by_user: UUID | None = None, plans_once: bool = False
+    ) -> AsyncIterator[Work]:
+        """A transaction without a tenant, over all workspaces; what it announces, it announces in one of them.
+
+        `by_user` is who acts (None: the system).
+        """
         begin = f"BEGIN{PLANS_ONCE if plans_once else ''}"
+        told: dict[UUID, int] = {}
         async with _transaction(self._system_engine, begin) as (driver, connection):
             work = Work(driver, connection, None)
             yield work
-            assert not work.events, "the system door has no workspace to announce to"
+            assert not work.events, "the system door has no workspace of its own: announce_in"
+            for workspace_id in sorted(work.events_elsewhere):  # one order of their heads' locks: no deadlock
+                events = work.events_elsewhere[workspace_id]
+                told[workspace_id] = await _append(work, workspace_id, events, by_user)
+        for workspace_id, seq in told.items():
+            self.bells.ring_feed(workspace_id, seq)
         for kind, key in work.due:
             self.bells.ring_due(kind, key)
+
+
+async def _append(work: Work, workspace_id: UUID, events: Sequence[Event], by_user: UUID | None) -> int:
+    actor_kind = ActorKind.HUMAN if by_user else ActorKind.SYSTEM
+    return await append_events(work, workspace_id, events, actor_id=by_user, actor_kind=actor_kind)
 
 
 def _tenant(workspace_id: UUID) -> str:

@@ -62,11 +62,6 @@ conversation = Table(
     ConversationColumns,
     tenant_key("lead_id", "lead", ondelete="CASCADE"),
     tenant_key("account_id", "channel_account"),
-    ForeignKeyConstraint(
-        ["workspace_id", "assignee_id"],
-        ["member.workspace_id", "member.user_id"],
-        ondelete="SET NULL (assignee_id)",
-    ),
     UniqueConstraint("workspace_id", "account_id", "contact_address"),
     Index("ix_conversation_activity", "workspace_id", text("activity_at DESC"), text("id DESC")),
     Index(

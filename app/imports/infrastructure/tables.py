@@ -46,11 +46,6 @@ import_job = Table(
     metadata,
     ImportJobColumns,
     workspace_key(),
-    ForeignKeyConstraint(
-        ["workspace_id", "owner_id"],
-        ["member.workspace_id", "member.user_id"],
-        ondelete="SET NULL (owner_id)",
-    ),
     ForeignKeyConstraint(["created_by"], ["app_user.id"], ondelete="SET NULL"),
     Index("ix_import_job_newest", "workspace_id", text("created_at DESC"), text("id DESC")),
     *DueTable.indexes("import_job", WAITING, HELD),

@@ -61,11 +61,6 @@ lead = Table(
     LeadColumns,
     workspace_key(),
     tenant_key("stage_id", "stage"),
-    ForeignKeyConstraint(
-        ["workspace_id", "owner_id"],
-        ["member.workspace_id", "member.user_id"],
-        ondelete="SET NULL (owner_id)",
-    ),
     ForeignKeyConstraint(["created_by"], ["app_user.id"], ondelete="SET NULL"),
     Index(
         "ix_lead_newest",
