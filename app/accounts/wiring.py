@@ -67,7 +67,6 @@ def accounts_services(settings: Settings, doors: Doors) -> AccountsServices:
         open_store=open_store,
         passwords=passwords,
         tokens=tokens,
-        revocations=revocations,
         refresh_grace=timedelta(seconds=settings.refresh_grace_s),
     )
     return AccountsServices(

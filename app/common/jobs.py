@@ -6,16 +6,18 @@ PostgreSQL is the record, and the worker's 2 s tick finds it with Redis gone.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from redis.exceptions import RedisError
 
-from app.common.feed.doorbell import PRESENCE, FeedBell, request_path_redis
+from app.common.feed.doorbell import PRESENCE, REVOCATION, FeedBell, request_path_redis
 from app.common.feed.hub import Hub
+from app.common.work import Whose
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ QUEUE = "salespad"
 DRAIN = "drain"
 JOB_TIMEOUT_S = 60
 RING_WAIT_S = 0.25
+NOBODY = UUID(int=0)
+Learn = Callable[[Mapping[Whose, datetime]], None]
 
 # It warns at every stop, and tells of a Redis that is away once a second: the doorbell and the worker say so once.
 logging.getLogger("saq").setLevel(logging.CRITICAL)
@@ -70,12 +74,13 @@ class DueBell:
 
 
 class RedisBells:
-    """Both doorbells of a process. With `hub`, its own commits reach its own subscribers without a round trip."""
+    """All doorbells of a process. Its own commits reach its own listeners without a round trip."""
 
     def __init__(self, url: str) -> None:
         self._feed = FeedBell(url)
         self._due = DueBell(url)
         self._hub: Hub | None = None
+        self._learn: Learn | None = None
 
     async def start(self) -> None:
         await self._feed.start()
@@ -96,6 +101,15 @@ class RedisBells:
     def ring_due(self, kind: str, key: UUID) -> None:
         self._due.ring(kind, key)
 
+    def ring_revocation(self, revoked: Mapping[Whose, datetime]) -> None:
+        if self._learn is not None:
+            self._learn(revoked)
+        self._feed.ring(NOBODY, 0, channel=REVOCATION)
+
+    def hear_revocations(self, learn: Learn, look: Callable[[], None]) -> None:
+        self._learn = learn
+        self._feed.hear(REVOCATION, lambda *_: look())
+
     def ring_presence(self, workspace_id: UUID) -> None:
         self._feed.ring(workspace_id, 0, channel=PRESENCE)
 
@@ -108,6 +122,7 @@ class LocalBells:
 
     def __init__(self) -> None:
         self._hub: Hub | None = None
+        self._learn: Learn | None = None
 
     async def start(self) -> None:
         pass
@@ -124,6 +139,13 @@ class LocalBells:
 
     def ring_due(self, kind: str, key: UUID) -> None:
         pass
+
+    def ring_revocation(self, revoked: Mapping[Whose, datetime]) -> None:
+        if self._learn is not None:
+            self._learn(revoked)
+
+    def hear_revocations(self, learn: Learn, look: Callable[[], None]) -> None:
+        self._learn = learn
 
     def ring_presence(self, workspace_id: UUID) -> None:
         pass

@@ -8,8 +8,9 @@ connection thrown away: none is handed on with a tenant in it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from typing import Any, Protocol, TypeAlias, cast
 from uuid import UUID
 
@@ -35,6 +36,8 @@ Values: TypeAlias = Mapping[str, object] | Sequence[Mapping[str, object]]
 LOST_CONNECTION = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What the driver raises on a dead connection; the last one, where the server's farewell meets the next statement."""
 Driver: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Whose: TypeAlias = UUID | tuple[UUID, UUID]
+"""Whose access tokens: a session's (or API key's), a user's, or a user's in one workspace."""
 
 
 class Unavailable(Exception):
@@ -48,6 +51,14 @@ class Bells(Protocol):
 
     def ring_due(self, kind: str, key: UUID) -> None: ...
 
+    def ring_revocation(self, revoked: Mapping[Whose, datetime]) -> None:
+        """This process is told what, and since when; the others only to look."""
+
+    def hear_revocations(
+        self, learn: Callable[[Mapping[Whose, datetime]], None], look: Callable[[], None]
+    ) -> None:
+        """`learn` what this process revoked; `look` for what others did."""
+
 
 class SilentBells:
     """No doorbell: everything is found by the polls."""
@@ -56,6 +67,14 @@ class SilentBells:
         pass
 
     def ring_due(self, kind: str, key: UUID) -> None:
+        pass
+
+    def ring_revocation(self, revoked: Mapping[Whose, datetime]) -> None:
+        pass
+
+    def hear_revocations(
+        self, learn: Callable[[Mapping[Whose, datetime]], None], look: Callable[[], None]
+    ) -> None:
         pass
 
 
@@ -84,6 +103,7 @@ class Work(Reads):
         self.events: list[Event] = []
         self.events_elsewhere: dict[UUID, list[Event]] = {}
         self.due: list[tuple[str, UUID]] = []
+        self.revoked: dict[Whose, datetime] = {}
 
     async def execute(self, clause: Executable, values: Values | None = None) -> CursorResult[Any]:
         telemetry.sql_statements.inc()
@@ -120,6 +140,10 @@ class Work(Reads):
         """After the commit, ring for a due row of this kind."""
         self.due.append((kind, key))
 
+    def revoke(self, whose: Whose, at: datetime) -> None:
+        """After the commit, tell that their access tokens issued until then are void (the row is what lasts)."""
+        self.revoked[whose] = at
+
 
 class Doors:
     """The engine behind the doors; one per process."""
@@ -148,10 +172,7 @@ class Doors:
             yield work
             assert not work.events_elsewhere, "a tenant's door announces to its own workspace"
             seq = await _append(work, workspace_id, work.events, by.user_id if by else None)
-        if seq:
-            self.bells.ring_feed(workspace_id, seq)
-        for kind, key in work.due:
-            self.bells.ring_due(kind, key)
+        self._ring(work, {workspace_id: seq})
 
     @asynccontextmanager
     async def open_reads(self, workspace_id: UUID) -> AsyncIterator[Reads]:
@@ -177,8 +198,14 @@ class Doors:
             for workspace_id in sorted(work.events_elsewhere):  # one order of their heads' locks: no deadlock
                 events = work.events_elsewhere[workspace_id]
                 told[workspace_id] = await _append(work, workspace_id, events, by_user)
+        self._ring(work, told)
+
+    def _ring(self, work: Work, told: Mapping[UUID, int]) -> None:
+        if work.revoked:
+            self.bells.ring_revocation(work.revoked)
         for workspace_id, seq in told.items():
-            self.bells.ring_feed(workspace_id, seq)
+            if seq:
+                self.bells.ring_feed(workspace_id, seq)
         for kind, key in work.due:
             self.bells.ring_due(kind, key)
 

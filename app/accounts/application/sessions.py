@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from app.accounts.domain import attempt
-from app.accounts.domain.ports import AccountStore, OpenStore, PasswordHasher, RevocationBoard, TokenIssuer
+from app.accounts.domain.ports import AccountStore, OpenStore, PasswordHasher, TokenIssuer
 from app.accounts.domain.session import Caller, OpenedSession, RefreshToken
 from app.accounts.domain.user import Credentials, Membership, clean_email
 from app.common.domain import ClientKind, Conflict, Invalid, NotFound, Throttled, Unauthenticated
@@ -23,7 +23,6 @@ class SessionUseCases:
     open_store: OpenStore
     passwords: PasswordHasher
     tokens: TokenIssuer
-    revocations: RevocationBoard
     refresh_grace: timedelta
     now: Callable[[], datetime] = utc_now
 
@@ -80,24 +79,23 @@ class SessionUseCases:
         fresh = used.next()
         async with self.open_store() as store:
             live = await store.rotate(used, fresh, caller, now=self.now())
-            revoked = None if live else await self._refuse(store, used, caller)
-        if live is None:
-            if revoked:
-                self.revocations.revoke_session(revoked)
+            if live is None:
+                await self._refuse(store, used, caller)
+        if live is None:  # raised after the commit: what ends the session is kept
             raise session_is_over()
         return OpenedSession(live, self.tokens.issue(live), fresh)
 
-    async def _refuse(self, store: AccountStore, used: RefreshToken, caller: Caller) -> UUID | None:
-        """The session that was revoked over a used token. Raises Conflict for a second tab's."""
+    async def _refuse(self, store: AccountStore, used: RefreshToken, caller: Caller) -> None:
+        """Ends the session of a used token. Raises Conflict for a second tab's."""
         now = self.now()
         session = await store.find_session(used, now=now)
         if session is None or session.is_over:
-            return None
+            return
         if session.is_second_tab(used, caller, now, self.refresh_grace):
             raise Conflict(
                 "Another tab has just refreshed this session: use the token it got.", path=("refreshToken",)
             )
-        return await store.revoke_family(used)
+        await store.end_session(session.user_id, session.id)
 
     async def sign_out(self, refresh_token: str) -> None:
         """Ends the session of the token, used or not. Done already or unknown: nothing happens."""
@@ -105,9 +103,9 @@ class SessionUseCases:
         if token is None:
             return
         async with self.open_store() as store:
-            session_id = await store.revoke_family(token)
-        if session_id:
-            self.revocations.revoke_session(session_id)
+            session = await store.find_session(token, now=self.now())
+            if session is not None:
+                await store.end_session(session.user_id, session.id)
 
 
 def session_is_over() -> Unauthenticated:

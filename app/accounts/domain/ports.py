@@ -36,8 +36,8 @@ class AccountStore(Protocol):
     async def find_session(self, token: RefreshToken, *, now: datetime) -> StoredSession | None:
         """The session of the token's family, whichever of its tokens it is."""
 
-    async def revoke_family(self, token: RefreshToken) -> UUID | None:
-        """Ends the session, for its access tokens too. None when there is none to end."""
+    async def end_session(self, user_id: UUID, session_id: UUID) -> bool:
+        """With its access tokens. False when there is none to end."""
 
     async def lock_attempts(self, keys: Iterable[bytes], *, now: datetime) -> dict[bytes, Sequence[datetime]]:
         """The attempts under these keys; nobody else reads them until this transaction ends."""
@@ -62,8 +62,3 @@ class PasswordHasher(Protocol):
 
 class TokenIssuer(Protocol):
     def issue(self, session: LiveSession) -> AccessToken: ...
-
-
-class RevocationBoard(Protocol):
-    def revoke_session(self, session_id: UUID) -> None:
-        """In this process at once; the others read the row."""

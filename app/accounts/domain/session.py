@@ -89,6 +89,7 @@ class StoredSession:
     """A session as a refused refresh token finds it."""
 
     id: UUID
+    user_id: UUID
     prev_hash: bytes | None
     rotated_at: datetime | None
     user_agent: str

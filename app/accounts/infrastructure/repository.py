@@ -9,7 +9,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.accounts.domain.session import Caller, LiveSession, RefreshToken, StoredSession
 from app.accounts.domain.user import REGIONS, Credentials, Membership, NewAccount
-from app.accounts.infrastructure.tables import app_user, login_attempt, member, revocation, session, workspace
+from app.accounts.infrastructure.endings import end_session
+from app.accounts.infrastructure.tables import app_user, login_attempt, member, session, workspace
 from app.common.domain import ClientKind, Role
 from app.common.feed_log import feed_head
 from app.common.work import Work
@@ -129,6 +130,7 @@ class AccountRepository:
         found = await self._work.execute(
             select(
                 session.c.id,
+                session.c.user_id,
                 session.c.prev_hash,
                 session.c.rotated_at,
                 session.c.user_agent,
@@ -138,25 +140,10 @@ class AccountRepository:
         row = found.one_or_none()
         if row is None:
             return None
-        return StoredSession(row.id, row.prev_hash, row.rotated_at, row.user_agent, row.is_over)
+        return StoredSession(row.id, row.user_id, row.prev_hash, row.rotated_at, row.user_agent, row.is_over)
 
-    async def revoke_family(self, token: RefreshToken) -> UUID | None:
-        ended = await self._work.execute(
-            update(session)
-            .where(session.c.family_hash == token.family_hash, session.c.revoked_at.is_(None))
-            .values(revoked_at=func.now())
-            .returning(session.c.id, session.c.user_id, session.c.workspace_id)
-        )
-        row = ended.one_or_none()
-        if row is None:
-            return None
-        await self._work.execute(
-            insert(revocation).values(
-                kind="SESSION", session_id=row.id, user_id=row.user_id, workspace_id=row.workspace_id
-            )
-        )
-        session_id: UUID = row.id
-        return session_id
+    async def end_session(self, user_id: UUID, session_id: UUID) -> bool:
+        return await end_session(self._work, user_id, session_id)
 
     async def lock_attempts(self, keys: Iterable[bytes], *, now: datetime) -> dict[bytes, Sequence[datetime]]:
         rows = [

@@ -1,15 +1,15 @@
-"""Which access tokens are void before they expire: in each process's memory, read by a poll.
+"""Which access tokens are void before they expire: in each process's memory, read at the doorbell and by a poll.
 
-A row outlives every access token it speaks of. What this process revokes holds at once, what another one
-revokes, within the poll; sockets wait on `until_revoked`. The same poll now and then throws away what is of
+A row outlives every access token it speaks of. What this process revokes holds at once, what another one revokes, when
+the bell rings, or within the poll; sockets wait on `until_revoked`. The same poll now and then throws away what is of
 no use any more.
 """
 
 import asyncio
+import math
 import time
-from contextlib import suppress
-from datetime import timedelta
-from typing import TypeAlias
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -20,15 +20,14 @@ from app.accounts.infrastructure.tables import login_attempt, revocation, sessio
 from app.common.database import Statement
 from app.common.domain import Actor
 from app.common.tasks import for_ever
-from app.common.work import Doors
+from app.common.work import Doors, Whose
 from app.settings import Settings
 
 KEPT_S = 15 * 60
 BEYOND_TOKEN_S = 5 * 60
 CLEANED_EVERY_S = 5 * 60
-
-Subject: TypeAlias = UUID | tuple[UUID, UUID]
-"""A session, a user, or a user in a workspace: whose tokens are void."""
+OVERLAP_S = 2 * 60
+"""How much later than it says a revocation may be committed: no transaction lives that long."""
 
 oldest = func.now() - bindparam("kept", type_=Interval)
 RECENT = Statement(
@@ -51,21 +50,26 @@ class RevocationService:
         self._poll_s = settings.poll_s
         self._token_ttl_s = settings.access_token_ttl_s
         self._kept_s = max(KEPT_S, settings.access_token_ttl_s + BEYOND_TOKEN_S)
-        self._revoked_at: dict[Subject, float] = {}
+        self._revoked_at: dict[Whose, float] = {}
         self._news = asyncio.Event()
-        self._poller: asyncio.Task[None] | None = None
+        self._rung = asyncio.Event()
+        self._loops: list[asyncio.Task[None]] = []
+        self._read_at = -math.inf
         self._clean_at = time.monotonic() + CLEANED_EVERY_S
 
     async def start(self) -> None:
         """Knows all that is revoked when it returns. Raises Unavailable."""
+        self._doors.bells.hear_revocations(self._hear, self._rung.set)
         await self.refresh()
-        self._poller = asyncio.create_task(for_ever(self._poll, pause_s=self._poll_s, name="revocations"))
+        self._loops = [
+            asyncio.create_task(for_ever(self._poll, pause_s=self._poll_s, name="revocations")),
+            asyncio.create_task(for_ever(self._look, pause_s=0, name="revocations rung")),
+        ]
 
     async def stop(self) -> None:
-        if self._poller is not None:
-            self._poller.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._poller
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
 
     def is_revoked(self, actor: Actor) -> bool:
         """A user or member revoked (a role changed, say) may come back with a token issued after that."""
@@ -86,24 +90,33 @@ class RevocationService:
                 return
             await news.wait()
 
-    def revoke_session(self, session_id: UUID) -> None:
-        self._learn({session_id: time.time()})
-
     async def refresh(self) -> None:
-        """Reads what any process revoked. Raises Unavailable."""
+        """Reads what any process revoked since the last time. Raises Unavailable."""
+        began = time.monotonic()
+        since = min(self._kept_s, began - self._read_at + OVERLAP_S)
         async with self._doors.open_system() as system:
-            rows = await system.fetch(RECENT, kept=timedelta(seconds=self._kept_s))
+            rows = await system.fetch(RECENT, kept=timedelta(seconds=since))
+        self._read_at = began
         self._learn({_subject(row): row["at"].timestamp() for row in rows})
         forgotten_before = time.time() - self._kept_s
         self._revoked_at = {who: at for who, at in self._revoked_at.items() if at > forgotten_before}
 
-    def _learn(self, revoked_at: dict[Subject, float]) -> None:
+    def _learn(self, revoked_at: dict[Whose, float]) -> None:
         is_news = any(at > self._revoked_at.get(who, 0) for who, at in revoked_at.items())
         for who, at in revoked_at.items():
             self._revoked_at[who] = max(at, self._revoked_at.get(who, 0))
         if is_news:
             self._news.set()
             self._news = asyncio.Event()
+
+    def _hear(self, revoked: Mapping[Whose, datetime]) -> None:
+        self._learn({whose: at.timestamp() for whose, at in revoked.items()})
+
+    async def _look(self) -> None:
+        """One read for all the rings that came while the one before was under way."""
+        await self._rung.wait()
+        self._rung.clear()
+        await self.refresh()
 
     async def _poll(self) -> None:
         await self.refresh()
@@ -119,7 +132,7 @@ class RevocationService:
             await system.fetch(DELETE_SESSIONS, kept=timedelta(0))
 
 
-def _subject(row: asyncpg.Record) -> Subject:
+def _subject(row: asyncpg.Record) -> Whose:
     if row["kind"] == "SESSION":
         session_id: UUID = row["session_id"]
         return session_id

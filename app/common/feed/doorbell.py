@@ -22,6 +22,7 @@ from app.common.feed.hub import Hub
 
 CHANNEL = "salespad:feed"
 PRESENCE = "salespad:presence"
+REVOCATION = "salespad:revocation"
 SENTINEL = "salespad:alive"
 RESYNC = "*"
 PENDING_MAX = 1000
