@@ -95,6 +95,11 @@ class Settings(BaseSettings):
     )
     statement_timeout_s: float = Field(default=30, gt=0, description="PostgreSQL statement time-out, seconds")
     operation_timeout_s: float = Field(default=10, gt=0, description="Time-out of one API operation, seconds")
+    sign_ups_per_hour: int = Field(
+        default=60,
+        ge=1,
+        description="New accounts an address range (an IPv4 /24, an IPv6 /64); loopback has no limit",
+    )
     web_requests_per_minute: int = Field(
         default=600, ge=1, description="Rate limit a user, web and API sessions"
     )

@@ -7,6 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from app.accounts.application.accounts import AccountUseCases
+from app.accounts.application.attempts import AttemptGate
 from app.accounts.application.sessions import SessionUseCases
 from app.accounts.domain.ports import AccountStore
 from app.accounts.domain.system_mail import SystemMail
@@ -38,6 +39,7 @@ class AccountsServices:
     passwords: PasswordService
     revocations: RevocationService
     sessions: SessionUseCases
+    attempts: AttemptGate
 
     async def start(self) -> None:
         await self.revocations.start()
@@ -63,14 +65,21 @@ def accounts_services(settings: Settings, doors: Doors) -> AccountsServices:
         async with doors.open_system() as work:
             yield account_store(work, settings)
 
+    attempts = AttemptGate(open_store=open_store)
     sessions = SessionUseCases(
         open_store=open_store,
         passwords=passwords,
         tokens=tokens,
+        attempts=attempts,
         refresh_grace=timedelta(seconds=settings.refresh_grace_s),
     )
     return AccountsServices(
-        settings=settings, tokens=tokens, passwords=passwords, revocations=revocations, sessions=sessions
+        settings=settings,
+        tokens=tokens,
+        passwords=passwords,
+        revocations=revocations,
+        sessions=sessions,
+        attempts=attempts,
     )
 
 

@@ -6,9 +6,10 @@ Refusals are data in a payload; top-level errors (`ClientError`) are for what a 
 
 import functools
 import inspect
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Protocol, Self, TypeVar, get_type_hints
 from uuid import UUID
 
@@ -160,6 +161,8 @@ def mutation(
                 rule.check(info.context)
                 return await resolver(self, info, **arguments)
             except SalesPadError as refusal:
+                if refusal.code is ErrorCode.THROTTLED:
+                    _ask_to_wait(info.context, refusal.retry_at)
                 return payload.refused(refusal)
 
         guarded.__signature__ = _described(resolver)  # type: ignore[attr-defined]
@@ -189,6 +192,18 @@ def subscription(*, requires: Role, description: str, extension: bool = False) -
         return strawberry.subscription(resolver=guarded, description=description, metadata={RULE: rule})
 
     return wrap
+
+
+def _ask_to_wait(context: Context, retry_at: datetime | None) -> None:
+    """Over HTTP the answer is 429, with the payload in it; of several refusals in a document, until the last one."""
+    if context.response is None:
+        return
+    wait_s = max(1, math.ceil((retry_at - datetime.now(UTC)).total_seconds())) if retry_at else 1
+    headers = context.response.headers
+    wait_s = max(wait_s, int(headers.get("Retry-After", 0)))
+    context.response.status_code = 429
+    headers["Retry-After"] = str(wait_s)
+    headers["RateLimit"] = f'"attempts";r=0;t={wait_s}'
 
 
 async def _own(item: Any, context: Context) -> Any:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from app.accounts.domain.ports import PasswordHasher
+from app.accounts.domain.attempt import Limits
+from app.accounts.domain.ports import AttemptCounter, PasswordHasher
 from app.accounts.domain.session import Caller, OpenedSession
 from app.accounts.domain.user import Membership, NewAccount
 from app.common.domain import ClientKind
@@ -36,9 +37,12 @@ class Founding:
 class OnboardingUseCases:
     open_founding: Callable[[], AbstractAsyncContextManager[Founding]]
     passwords: PasswordHasher
+    attempts: AttemptCounter
+    limits: Limits
 
     async def sign_up(self, registration: Registration, caller: Caller) -> OpenedSession:
         """All of it or nothing. Raises Conflict at `email`, Throttled."""
+        await self.attempts.count(self.limits, caller)
         account = registration.account(await self.passwords.hash(registration.password))
         async with self.open_founding() as founding:
             owner = await founding.accounts.create_account(account)

@@ -4,18 +4,15 @@ hashed.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from app.accounts.domain import attempt
+from app.accounts.application.attempts import AttemptGate, utc_now
+from app.accounts.domain.attempt import SIGN_IN, Tally, subject_key
 from app.accounts.domain.ports import AccountStore, OpenStore, PasswordHasher, TokenIssuer
 from app.accounts.domain.session import Caller, OpenedSession, RefreshToken
 from app.accounts.domain.user import Credentials, Membership, clean_email
-from app.common.domain import ClientKind, Conflict, Invalid, NotFound, Throttled, Unauthenticated
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
+from app.common.domain import ClientKind, Conflict, Invalid, NotFound, Unauthenticated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +20,7 @@ class SessionUseCases:
     open_store: OpenStore
     passwords: PasswordHasher
     tokens: TokenIssuer
+    attempts: AttemptGate
     refresh_grace: timedelta
     now: Callable[[], datetime] = utc_now
 
@@ -42,24 +40,21 @@ class SessionUseCases:
                 raise NotFound(
                     "You are not a member of such a workspace: ask its owner.", path=("workspaceId",)
                 )
-            await store.forget_attempts(attempt.email_key(email))
+            await store.forget_attempts(
+                subject_key(SIGN_IN, email, place) for place in {"", caller.ip_prefix}
+            )
             return await self.open_session(store, member, client, caller)
 
     async def _count_and_find(self, email: str, caller: Caller) -> Credentials | None:
-        windows = attempt.windows_by_key(email, caller)
+        try:
+            known = clean_email(email)
+        except Invalid:
+            known = ""
         async with self.open_store() as store:
-            attempts = await store.lock_attempts(windows, now=self.now())
-            now = self.now()  # after the wait for the lock
-            waits = [attempt.next_allowed(attempts[key], windows[key], now) for key in windows]
-            if retry_at := max((wait for wait in waits if wait), default=None):
-                raise Throttled(
-                    "Too many attempts to sign in: wait a little, then try again.", retry_at=retry_at
-                )
-            await store.save_attempts(attempt.counted(attempts, windows, now))
-            try:
-                return await store.find_credentials(clean_email(email))
-            except Invalid:
-                return None
+            is_at_home = await store.is_at_home(known, caller.ip_prefix)
+            tally = Tally.of(SIGN_IN, caller, subject=email, is_at_home=is_at_home)
+            await self.attempts.count_in(store, SIGN_IN, tally)
+            return await store.find_credentials(known)
 
     async def open_session(
         self, store: AccountStore, member: Membership, client: ClientKind, caller: Caller

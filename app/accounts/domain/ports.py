@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from app.accounts.domain.attempt import Limits
 from app.accounts.domain.session import AccessToken, Caller, LiveSession, RefreshToken, StoredSession
 from app.accounts.domain.user import Credentials, Membership, NewAccount
 from app.common.domain import ClientKind
@@ -44,10 +45,20 @@ class AccountStore(Protocol):
 
     async def save_attempts(self, attempts: Mapping[bytes, Sequence[datetime]]) -> None: ...
 
-    async def forget_attempts(self, key: bytes) -> None: ...
+    async def forget_attempts(self, keys: Iterable[bytes]) -> None: ...
+
+    async def is_at_home(self, email: str, ip_prefix: str) -> bool:
+        """Whether somebody with this address has had a session there."""
 
 
 OpenStore = Callable[[], AbstractAsyncContextManager[AccountStore]]
+
+
+class AttemptCounter(Protocol):
+    async def count(self, limits: Limits, caller: Caller, *, subject: str = "") -> None:
+        """One more attempt, committed before it goes on. `subject` is what is tried: an e-mail address as it was typed,
+        or an id. Raises Throttled.
+        """
 
 
 class PasswordHasher(Protocol):

@@ -163,5 +163,14 @@ class AccountRepository:
                 update(login_attempt).where(login_attempt.c.key == key).values(attempts=list(at))
             )
 
-    async def forget_attempts(self, key: bytes) -> None:
-        await self._work.execute(delete(login_attempt).where(login_attempt.c.key == key))
+    async def forget_attempts(self, keys: Iterable[bytes]) -> None:
+        await self._work.execute(delete(login_attempt).where(login_attempt.c.key.in_(list(keys))))
+
+    async def is_at_home(self, email: str, ip_prefix: str) -> bool:
+        found = await self._work.execute(
+            select(session.c.id)
+            .join_from(session, app_user, session.c.user_id == app_user.c.id)
+            .where(app_user.c.email == email, session.c.ip_prefix == ip_prefix)
+            .limit(1)
+        )
+        return found.scalar() is not None

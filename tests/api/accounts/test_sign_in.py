@@ -1,5 +1,8 @@
 import asyncio
+import secrets
 import time
+from dataclasses import replace
+from datetime import timedelta
 from statistics import fmean
 from typing import Any
 from uuid import uuid4
@@ -7,6 +10,9 @@ from uuid import uuid4
 import jwt
 import pytest
 
+from app.accounts.application import sessions
+from app.accounts.domain.attempt import SIGN_IN as SIGN_IN_LIMITS
+from app.accounts.domain.attempt import Window
 from app.accounts.infrastructure.passwords import PasswordService
 from app.common.domain import Throttled
 from app.common.work import Doors
@@ -58,6 +64,44 @@ async def test_the_sixth_try_in_a_minute_is_throttled_right_or_wrong(
         (error,) = (await somebody.ask(SIGN_IN, email=email, password=PASSWORD))["errors"]
         assert error["code"] == "THROTTLED"
         assert error["retryAt"]
+
+
+async def test_who_is_throttled_is_told_when_to_come_back(visitor: Visitor) -> None:
+    email = registration()["email"]
+    for _ in range(5):
+        answer = await visitor.post(SIGN_IN, email=email, password="wrong password")
+        assert (answer.status_code, answer.headers.get("Retry-After")) == (200, None)
+    answer = await visitor.post(SIGN_IN, email=email, password="wrong password")
+    assert answer.status_code == 429
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    assert answer.headers["RateLimit"] == f'"attempts";r=0;t={answer.headers["Retry-After"]}'
+    (error,) = answer.json()["data"]["signIn"]["errors"]
+    assert error["code"] == "THROTTLED"
+    assert error["retryAt"]
+
+
+async def test_strangers_who_try_an_address_do_not_keep_its_owner_out(
+    visitor: Visitor, stranger: Visitor
+) -> None:
+    email = (await visitor.sign_up())["viewer"]["user"]["email"]
+    for _ in range(6):
+        refused = await stranger.ask(SIGN_IN, email=email, password="wrong password")
+    assert [error["code"] for error in refused["errors"]] == ["THROTTLED"]
+    assert (await visitor.ask(SIGN_IN, email=email, password=PASSWORD))["session"]
+
+
+async def test_while_everybody_tries_too_much_strangers_are_slowed(
+    visitor: Visitor, stranger: Visitor, doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    email = (await visitor.sign_up())["viewer"]["user"]["email"]
+    own = replace(SIGN_IN_LIMITS, name=secrets.token_hex(4), overall=(Window(1, timedelta(minutes=1)),))
+    monkeypatch.setattr(sessions, "SIGN_IN", own)  # a count of this test's own
+    unknown = registration()["email"]
+    for code in ("UNAUTHENTICATED", "THROTTLED"):
+        refused = await stranger.ask(SIGN_IN, email=unknown, password="wrong password")
+        assert [error["code"] for error in refused["errors"]] == [code]
+    for _ in range(3):
+        assert (await visitor.ask(SIGN_IN, email=email, password=PASSWORD))["session"]
 
 
 async def test_twenty_tries_at_once_are_five(visitor: Visitor) -> None:

@@ -2,7 +2,17 @@ import asyncio
 
 import pytest
 
-from tests.api.accounts.visitor import PASSWORD, SIGN_IN, SIGN_UP, VIEWER, Visitor, registration
+from app.main import create_app
+from app.settings import Settings
+from tests.api.accounts.visitor import (
+    PASSWORD,
+    SIGN_IN,
+    SIGN_UP,
+    VIEWER,
+    Visitor,
+    registration,
+    visitor_of,
+)
 
 
 async def test_founds_a_workspace_and_opens_a_session_in_it(visitor: Visitor) -> None:
@@ -85,3 +95,16 @@ async def test_a_password_of_10_kb_is_refused(visitor: Visitor) -> None:
     email = (await visitor.sign_up())["viewer"]["user"]["email"]
     payload = await visitor.ask(SIGN_IN, email=email, password=PASSWORD + "x" * 10_240)
     assert [error["code"] for error in payload["errors"]] == ["UNAUTHENTICATED"]
+
+
+async def test_an_address_range_founds_so_many_an_hour(settings: Settings) -> None:
+    """In an API of its own, which allows two; who runs the machine signs up whom they like."""
+    application = create_app(settings.model_copy(update={"sign_ups_per_hour": 2}))
+    async with application.router.lifespan_context(application):
+        visitor = visitor_of(application, settings)
+        async with visitor.client:
+            answers = [await visitor.post(SIGN_UP, **registration()) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert 3500 < int(answers[2].headers["Retry-After"]) <= 3600
+    (error,) = answers[2].json()["data"]["signUp"]["errors"]
+    assert error["code"] == "THROTTLED"
