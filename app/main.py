@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import Any, Self
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse
 from starlette.routing import Route, WebSocketRoute
 
@@ -20,7 +19,7 @@ from app.channels.wiring import INBOUND, inbound_events
 from app.common import telemetry
 from app.common.feed.hub import Hub
 from app.common.health import health_routes
-from app.common.http import RequestLog, cors
+from app.common.hosts import front_door
 from app.common.jobs import LocalBells, RedisBells, create_bells
 from app.common.roles import check_roles
 from app.common.sharing import Shares
@@ -102,7 +101,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             *file_routes(settings, process.doors, process.services["accounts"], lambda: view.limiter),
             *health_routes(process.doors, {DUE: import_jobs, INBOUND: inbound_events}),
         ],
-        middleware=[Middleware(RequestLog), *cors(settings)],
+        middleware=front_door(settings),
         lifespan=lifespan,
     )
 

@@ -4,6 +4,7 @@ Names in the environment are `SALESPAD_` + the field's name in capitals. README.
 test holds the two together. Units stand in the names (`_s` seconds, `_bytes`).
 """
 
+import re
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 OFF = "off"
 DATABASE_SCHEMES = ("postgresql", "postgres")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
+
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*?#@]+")
 
 WELL_KNOWN_SECRETS = frozenset(
     {"dev-secret-change-in-production", "changeme", "change-me", "secret", "your-256-bit-secret", "password"}
@@ -65,6 +68,11 @@ class Settings(BaseSettings):
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Comma-separated further origins whose browsers may open the websocket or call the API",
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Comma-separated further host names the API answers to, beside localhost, IP addresses and those "
+        "of SALESPAD_PUBLIC_URL and SALESPAD_HOST",
     )
     graphiql: bool | None = Field(default=None, description="Serve GraphiQL; default: on, off in production")
     log_format: str | None = Field(default=None, description="json or console; default: json in production")
@@ -173,7 +181,9 @@ class Settings(BaseSettings):
     )
     feed_resume_days: float = Field(default=7, gt=0, description="How far back a subscriber may resume, days")
 
-    @field_validator("previous_jwt_secrets", "allowed_origins", "credential_keys", mode="before")
+    @field_validator(
+        "previous_jwt_secrets", "allowed_origins", "allowed_hosts", "credential_keys", mode="before"
+    )
     @classmethod
     def split_at_commas(cls, value: object) -> object:
         return (
@@ -181,6 +191,13 @@ class Settings(BaseSettings):
             if isinstance(value, str)
             else value
         )
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def know_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not ORIGIN.fullmatch(origin) for origin in value):
+            raise ValueError("Name each origin exactly (https://app.example.com): no wildcard, no path")
+        return value
 
     @field_validator("database_url")
     @classmethod

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
@@ -15,7 +15,23 @@ from uuid_utils.compat import uuid7
 from app.common import telemetry
 from app.settings import Settings
 
-SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
+SAFE_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+"""On every answer that does not say otherwise: what is served may do nothing, be framed by nobody and kept nowhere."""
+HSTS = {"Strict-Transport-Security": "max-age=31536000"}
+DENIAL = "websocket.http.response"
+"""The ASGI extension by which a refused websocket handshake gets an answer of its own."""
+RESPONSE_STARTS = frozenset({"http.response.start", f"{DENIAL}.start"})
+NO_SOCKET = (
+    "There is no websocket here, or not for a page of another site: SALESPAD_ALLOWED_ORIGINS names who may."
+)
 QUIET_PATHS = frozenset({"/health/live", "/health/ready", "/metrics"})
 
 
@@ -27,10 +43,15 @@ def problem(status: int, code: str, detail: str, headers: Mapping[str, str] | No
 
 
 class RequestLog:
-    """Outermost middleware: the id ties an answer (`X-Request-Id`) to its log lines; a crash is a masked problem."""
+    """Outermost middleware: the id ties an answer (`X-Request-Id`) to its log lines; a crash is a masked problem, and
+    no answer is without the safe headers.
+    """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
+        is_https = urlsplit(settings.base_url).scheme == "https"
+        headers = SAFE_HEADERS | HSTS if is_https else SAFE_HEADERS
+        self._safe = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -40,12 +61,19 @@ class RequestLog:
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
+            if message["type"] == "websocket.accept":
+                status = HTTPStatus.SWITCHING_PROTOCOLS
+            elif (
+                message["type"] == "websocket.close" and not status and DENIAL in scope.get("extensions", {})
+            ):
+                await problem(403, "FORBIDDEN", NO_SOCKET)(scope, receive, send_with_headers)
+                return
+            if message["type"] in RESPONSE_STARTS:
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                for name, value in SAFE_HEADERS.items():
-                    headers.setdefault(name, value)
+                headers = list(message.get("headers", ()))
+                told = {name for name, _ in headers}
+                headers += [pair for pair in self._safe if pair[0] not in told]
+                message["headers"] = [*headers, (b"x-request-id", request_id.encode())]
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
@@ -98,6 +126,7 @@ def cors(settings: Settings) -> list[Middleware]:
             allow_origins=list(settings.allowed_origins),
             allow_methods=["GET", "POST"],
             allow_headers=["authorization", "content-disposition", "content-type"],
+            expose_headers=["ratelimit", "ratelimit-policy", "retry-after", "x-request-id"],
             max_age=600,
         )
     ]

@@ -59,6 +59,7 @@ def serve(host: str, port: int, *, app: str = APP) -> None:
         timeout_keep_alive=5,
         timeout_graceful_shutdown=3,
         access_log=False,
+        server_header=False,
         log_level="warning",
     )
     uvicorn.Server(config).run(sockets=[listener])

@@ -115,7 +115,7 @@ async def test_a_websocket_can_set_no_cookie(visitor: Visitor, app: ASGIApp) -> 
         "scheme": "wss",
         "path": "/graphql",
         "query_string": b"",
-        "headers": [],
+        "headers": [(b"host", b"localhost")],
         "client": ("10.0.0.1", 1),
         "subprotocols": ["graphql-transport-ws"],
     }

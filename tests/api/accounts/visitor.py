@@ -73,7 +73,7 @@ def visitor_of(app: Any, settings: Settings, user_agent: str = "browser") -> Vis
     ip = f"10.{secrets.randbelow(256)}.{secrets.randbelow(256)}.1"
     transport = httpx.ASGITransport(app=app, client=(ip, 1))
     client = httpx.AsyncClient(
-        transport=transport, base_url="https://testserver", headers={"User-Agent": user_agent}
+        transport=transport, base_url="https://localhost", headers={"User-Agent": user_agent}
     )
     return Visitor(client, settings.base_url)
 
