@@ -262,7 +262,7 @@ def test_locks_name_no_host() -> None:
     """What is locked is names, versions and hashes: where they come from is the machine's business."""
     for path in sorted((ROOT / "app").glob("*.lock")):
         assert not re.search(r"://|--(extra-)?index|--find-links|--trusted-host", path.read_text()), path.name
-    npm_locks = [path for path in ROOT.glob("*/package-lock.json") if "node_modules" not in path.parts]
+    npm_locks = [path for path in ROOT.rglob("package-lock.json") if "node_modules" not in path.parts]
     for path in npm_locks:
         assert '"resolved": "http' not in path.read_text(), (
             f"{path}: omit-lockfile-registry-resolved in .npmrc"

@@ -5,26 +5,44 @@ A client's mistakes are told as they are, with `extensions.code`. Anything else 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types.execution import ExecutionResult
 
 from app.common import telemetry
 from app.common.domain import ErrorCode, SalesPadError, Unauthenticated
 from app.common.work import Unavailable
 
 MAX_ERRORS = 5
-RETRY_AFTER_S = 2
 CODE_OF_REFUSAL = {
     ErrorCode.UNAUTHENTICATED: "UNAUTHENTICATED",
     ErrorCode.FORBIDDEN: "FORBIDDEN",
     ErrorCode.THROTTLED: "RATE_LIMITED",
     ErrorCode.UNAVAILABLE: "UNAVAILABLE",
 }
-STATUS_OF_CODE = {"UNAVAILABLE": 503, "RATE_LIMITED": 429, "PAYLOAD_TOO_LARGE": 413}
-"""HTTP statuses that an error of the operation itself brings about; every other answer is 200 (or 400, see view.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """An answer as it is told; `is_request_error`: nothing was executed, so there is no `data`."""
+
+    body: dict[str, object]
+    codes: tuple[str, ...] = ()
+    is_request_error: bool = False
+
+
+def present_result(result: ExecutionResult) -> Presented:
+    if not result.errors:
+        return Presented({"data": result.data})
+    is_request_error = result.data is None and all(error.path is None for error in result.errors)
+    errors = present_errors(result.errors, is_request_error=is_request_error)
+    body: dict[str, object] = {} if is_request_error else {"data": result.data}
+    codes = tuple(error["extensions"]["code"] for error in errors)
+    return Presented({**body, "errors": errors}, codes, is_request_error)
 
 
 def present_errors(errors: Sequence[GraphQLError], *, is_request_error: bool) -> list[dict[str, Any]]:
