@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route, WebSocketRoute
 
 from app.accounts.presentation.http import auth_routes
-from app.accounts.wiring import accounts_services
+from app.accounts.wiring import SYSTEM_MAIL, accounts_services, system_mails
 from app.channels.presentation.webhooks import webhook_routes
 from app.channels.wiring import INBOUND, inbound_events
 from app.common import telemetry
@@ -99,7 +99,9 @@ def create_app(settings: Settings | None = None) -> Starlette:
             *mailbox_routes(settings),
             *webhook_routes(settings, process.doors),
             *file_routes(settings, process.doors, process.services["accounts"], lambda: view.limiter),
-            *health_routes(process.doors, {DUE: import_jobs, INBOUND: inbound_events}),
+            *health_routes(
+                process.doors, {DUE: import_jobs, INBOUND: inbound_events, SYSTEM_MAIL: system_mails}
+            ),
         ],
         middleware=front_door(settings),
         lifespan=lifespan,

@@ -5,10 +5,12 @@ test holds the two together. Units stand in the names (`_s` seconds, `_bytes`).
 """
 
 import re
+from email.utils import parseaddr
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -16,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 OFF = "off"
 DATABASE_SCHEMES = ("postgresql", "postgres")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
+SMTP_SCHEMES = ("smtp", "smtps")
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*?#@]+")
 
@@ -132,6 +135,21 @@ class Settings(BaseSettings):
     mailbox_smtp_url: str | None = Field(
         default=None, description="smtp:// address of the local mailbox; set by `run`, none in production"
     )
+    system_smtp_url: str | None = Field(
+        default=None,
+        description="SMTP server of SalesPad's own mails (invitations, resets): smtps://user:password@host, or smtp:// "
+        "for STARTTLS; default: the local mailbox, in production none",
+    )
+    system_mail_from: str | None = Field(
+        default=None,
+        description="Sender of SalesPad's own mails, such as SalesPad <no-reply@example.com>; default: no-reply at "
+        "the host of the public URL",
+    )
+    system_mail_lease_s: float = Field(
+        default=60,
+        gt=0,
+        description="Time a worker holds a mail of SalesPad's own before another may, seconds",
+    )
     inbound_mail_max_bytes: int = Field(default=50_000_000, ge=1, description="Largest mail taken in, bytes")
     inbound_lease_s: float = Field(
         default=60,
@@ -215,6 +233,22 @@ class Settings(BaseSettings):
             raise ValueError("It should begin with redis://, rediss:// or unix://, or be `off`")
         return value or None
 
+    @field_validator("system_smtp_url")
+    @classmethod
+    def know_smtp(cls, value: str | None) -> str | None:
+        scheme, separator, _ = (value or "").partition("://")
+        if value and not (separator and scheme in SMTP_SCHEMES):
+            raise ValueError("It should begin with smtp:// or smtps://")
+        return value or None
+
+    @field_validator("system_mail_from")
+    @classmethod
+    def know_sender(cls, value: str | None) -> str | None:
+        name, address = parseaddr(value or "")
+        if value and ("@" not in address or not (name + address).isprintable()):
+            raise ValueError("It should be an address, or a name and an address in angle brackets")
+        return value or None
+
     @cached_property
     def is_production(self) -> bool:
         return self.env is Environment.PRODUCTION
@@ -230,6 +264,17 @@ class Settings(BaseSettings):
     @cached_property
     def files_folder(self) -> Path:
         return (self.files_dir or self.home / "files").absolute()
+
+    @cached_property
+    def system_mail_url(self) -> str | None:
+        """Where SalesPad's own mails go out; None: nowhere."""
+        return self.system_smtp_url or self.mailbox_smtp_url
+
+    @cached_property
+    def system_mail_sender(self) -> str:
+        host = urlsplit(self.base_url).hostname or "localhost"
+        is_name = any(character.isalpha() for character in host) and ":" not in host
+        return self.system_mail_from or f"SalesPad <no-reply@{host if is_name else 'localhost'}>"
 
     @cached_property
     def base_url(self) -> str:

@@ -25,6 +25,7 @@ WORK = "app/common/work.py"
 SYSTEM_DOOR = {
     "app/accounts/infrastructure/reads.py": "somebody's workspaces, of which a tenant sees one",
     "app/accounts/infrastructure/revocations.py": "revocations are polled over all workspaces",
+    "app/accounts/infrastructure/postman.py": "mails to people, of whichever workspace or none",
     "app/accounts/wiring.py": "sign-in comes before the tenant",
     "app/channels/infrastructure/following.py": "whether mailboxes wait, of whichever workspace",
     "app/channels/wiring.py": "whose mail it is, says its token or its address",

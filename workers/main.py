@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from saq import Worker
 from saq.queue.redis import RedisQueue
 
+from app.accounts.wiring import SYSTEM_MAIL, create_postman, drop_old_mails, system_mails
 from app.channels.wiring import IMAP, imap_mailboxes, mailbox_follower, seal_anew
 from app.common import telemetry
 from app.common.feed_log import drop_old_events, raise_floors
@@ -55,6 +56,7 @@ GRACE_S = 2
 BRISK_S = 2
 """Past this, the rest of a batch goes back for others to take."""
 DEQUEUE_S = 5
+NO_MAIL_SERVER = "SALESPAD_SYSTEM_SMTP_URL is not set: invitations and password resets are not sent."
 Done = TypeVar("Done")
 
 
@@ -80,6 +82,7 @@ class DueKind:
 
 def registry(settings: Settings) -> dict[str, DueKind]:
     courier, mailboxes = create_courier(settings), mailbox_follower(settings)
+    postman = create_postman(settings)
     return {
         IMPORT: DueKind(import_jobs, settings.import_lease_s, run_import, fail_import),
         INBOUND: DueKind(inbound_events, settings.inbound_lease_s, receive_mail, fail_mail, lanes=2),
@@ -92,6 +95,9 @@ def registry(settings: Settings) -> dict[str, DueKind]:
             batch=10,
             reap=courier.end_overdue,
             close=courier.close,
+        ),
+        SYSTEM_MAIL: DueKind(
+            system_mails, settings.system_mail_lease_s, postman.send, postman.give_up, lanes=2
         ),
         IMAP: DueKind(
             imap_mailboxes,
@@ -225,6 +231,7 @@ class Drainer:
             await raise_floors(system, resume_days=self._settings.feed_resume_days)
         await self._drop_all(drop_old_events)
         await self._drop_all(drop_old_keys)
+        await self._drop_all(drop_old_mails)
         await seal_anew(self._doors, self._settings, limit=SEALED_ROWS)
         await self._drop_all(partial(drop_unused_files, settings=self._settings))
         await drop_old_parts(self._settings)
@@ -319,6 +326,8 @@ def saq_worker(settings: Settings, drainer: Drainer) -> "Worker[Any]":
 
 async def run(settings: Settings) -> None:
     """Until SIGINT or SIGTERM; work in hand goes back to the rows, or ends with its lease."""
+    if settings.system_mail_url is None:
+        telemetry.log.warning("no mail server", reason=NO_MAIL_SERVER)
     bells = create_bells(settings)
     doors = Doors(settings, bells)
     drainer = Drainer(settings, doors)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from app.accounts.application.accounts import AccountUseCases
@@ -22,12 +23,17 @@ from app.accounts.infrastructure.reads import (
 )
 from app.accounts.infrastructure.repository import AccountRepository
 from app.accounts.infrastructure.revocations import RevocationService
-from app.accounts.infrastructure.system_mails import queue_system_mail
+from app.accounts.infrastructure.system_mails import DUE as SYSTEM_MAIL
+from app.accounts.infrastructure.system_mails import drop_old_mails, queue_system_mail
+from app.accounts.infrastructure.tables import system_mails
 from app.accounts.infrastructure.tokens import TokenService
 from app.common.crypto import SecretBox
 from app.common.domain import Actor, Unauthenticated
 from app.common.work import Doors, Work
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.accounts.infrastructure.postman import Postman
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,16 +102,26 @@ async def queue_mail(work: Work, settings: Settings, workspace_id: UUID, mail: S
     await queue_system_mail(work, SecretBox(settings.credential_keys), workspace_id, mail)
 
 
+def create_postman(settings: Settings) -> "Postman":
+    """One a worker process; what carries mails is imported here: the API starts without it."""
+    from app.accounts.infrastructure import postman
+
+    return postman.Postman(settings)
+
+
 def account_use_cases(work: Work, services: AccountsServices) -> AccountUseCases:
     """In a transaction of the system door."""
     return AccountUseCases(account_store(work, services.settings), services.sessions)
 
 
 __all__ = [
+    "SYSTEM_MAIL",
     "AccountsServices",
     "account_store",
     "account_use_cases",
     "accounts_services",
+    "create_postman",
+    "drop_old_mails",
     "held_member_name",
     "hold_member",
     "list_members",
@@ -113,4 +129,5 @@ __all__ = [
     "phone_region",
     "queue_mail",
     "record_audit",
+    "system_mails",
 ]

@@ -15,7 +15,6 @@ from app.channels.application.accounts import AccountUseCases
 from app.channels.domain.account import ChannelAccountStatus, MailboxStart, Side
 from app.channels.domain.inbound import EMAIL, IMAP, INBOUND, digest_id, is_token
 from app.channels.domain.mail import Mail
-from app.channels.domain.servers import MailServer
 from app.channels.infrastructure.inbound import accept_mail, account_by_token, local_accounts
 from app.channels.infrastructure.reads import (
     accounts_by_id,
@@ -29,6 +28,7 @@ from app.channels.infrastructure.senders import Senders, senders
 from app.channels.infrastructure.tables import imap_mailboxes, inbound_events
 from app.common.domain import Invalid
 from app.common.jobs import create_bells
+from app.common.mail_servers import MailServer
 from app.common.work import Doors, Work
 from app.settings import Settings
 

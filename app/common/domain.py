@@ -1,6 +1,6 @@
 """The pure words that domains and use cases share: who acts, what happened, how a refusal looks.
 
-All that `domain` and `application` folders may import from `common`. No I/O, no framework.
+All that `domain` and `application` folders may import from `common`, with `mail_servers.py`. No I/O, no framework.
 """
 
 import re

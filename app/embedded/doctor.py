@@ -128,6 +128,9 @@ def check_settings(_config: Config) -> Iterator[Finding]:
             yield Finding("settings", f"{name} is missing, short or well known", fix)
             return
     yield Finding("settings", f"{settings.env} on {settings.host}:{settings.port}")
+    if settings.is_production and settings.system_mail_url is None:
+        fix = "set SALESPAD_SYSTEM_SMTP_URL and SALESPAD_SYSTEM_MAIL_FROM"
+        yield Finding("mail", "invitations and password resets cannot go out", fix)
 
 
 def check_user(config: Config) -> Iterator[Finding]:

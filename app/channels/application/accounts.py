@@ -13,8 +13,8 @@ from app.channels.domain.account import (
     updated,
 )
 from app.channels.domain.inbound import IMAP
-from app.channels.domain.servers import MailServer
 from app.common.domain import Announcer, Waker
+from app.common.mail_servers import MailServer
 
 
 class Accounts(Protocol):

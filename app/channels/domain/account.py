@@ -9,7 +9,6 @@ from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from app.accounts.domain.user import clean_email
-from app.channels.domain.servers import MailServer, Protocol, mail_server
 from app.common.domain import (
     Conflict,
     Event,
@@ -20,6 +19,7 @@ from app.common.domain import (
     SalesPadError,
     clean_text,
 )
+from app.common.mail_servers import MailServer, Protocol, mail_server
 
 MAX_ACCOUNTS = 200
 MAX_REASON = 300

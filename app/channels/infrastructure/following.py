@@ -9,13 +9,13 @@ from functools import partial
 from typing import ClassVar
 
 from app.channels.application.following import FollowMailbox
-from app.channels.domain.servers import CannotReach, MailServer, what_to_do
 from app.channels.infrastructure.imap import ANSWER_S, IDLE_S, ImapMailbox, while_renewing
 from app.channels.infrastructure.imap_connection import ImapDoor
 from app.channels.infrastructure.reading import MailboxReading, do_others_wait
 from app.channels.infrastructure.reads import imap_server
 from app.common.egress import Egress
 from app.common.leases import BACKOFF_S, Claim
+from app.common.mail_servers import CannotReach, MailServer, what_to_do
 from app.common.work import Doors
 from app.settings import Settings
 

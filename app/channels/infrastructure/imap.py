@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientError
 
-from app.channels.domain.servers import CannotReach, ReachProblem
+from app.common.mail_servers import CannotReach, ReachProblem
 
 ANSWER_S = 20.0
 """Wait for each of a server's answers, and for its login."""

@@ -19,9 +19,9 @@ from imapclient import IMAPClient
 from imapclient.exceptions import CapabilityError, IMAPClientAbortError, IMAPClientError, LoginError
 
 from app.channels.domain.account import MailboxStart
-from app.channels.domain.servers import PORTS, CannotReach, MailServer, ReachProblem
-from app.channels.infrastructure.smtp_connection import said
 from app.common.egress import Egress, EgressRefused, is_loopback
+from app.common.mail_servers import PORTS, CannotReach, MailServer, ReachProblem
+from app.common.smtp import said
 
 # It tells every command it sends.
 logging.getLogger("imapclient").setLevel(logging.WARNING)

@@ -9,10 +9,10 @@ from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, cast, select
 
 from app.channels.domain.account import ChannelAccountStatus
 from app.channels.domain.ports import SendingAccount
-from app.channels.domain.servers import MailServer, Protocol, mail_server
 from app.channels.infrastructure.tables import channel_account
 from app.common.crypto import BadSecret, SecretBox
 from app.common.database import Statement
+from app.common.mail_servers import MailServer, Protocol, mail_server
 from app.common.work import Reads
 from app.settings import Settings
 

@@ -20,12 +20,12 @@ from app.channels.domain.account import (
     TooManyAccounts,
     updated,
 )
-from app.channels.domain.servers import MailServer, Protocol, mail_server
 from app.channels.infrastructure.reads import IMAP, SMTP
 from app.channels.infrastructure.tables import WAITING, channel_account, imap_mailbox
 from app.common.crypto import BadSecret, SecretBox
 from app.common.database import Statement
 from app.common.domain import Channel
+from app.common.mail_servers import MailServer, Protocol, mail_server
 from app.common.work import Work
 
 c = channel_account.c

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import aiosmtplib
 from aiosmtplib import SMTPException, SMTPResponse, SMTPResponseException
-from email_validator import EmailNotValidError, validate_email
+from email_validator import EmailNotValidError
 
 from app.channels.domain.ports import (
     Accepted,
@@ -28,7 +28,8 @@ from app.channels.domain.ports import (
     SendingAccount,
     Unknown,
 )
-from app.channels.domain.servers import (
+from app.common.egress import Egress
+from app.common.mail_servers import (
     CannotReach,
     MailServer,
     Protocol,
@@ -36,8 +37,7 @@ from app.channels.domain.servers import (
     mail_server,
     what_to_do,
 )
-from app.channels.infrastructure.smtp_connection import SmtpDoor, reach_failure, said
-from app.common.egress import Egress
+from app.common.smtp import Envelope, SmtpDoor, reach_failure, said
 from app.settings import Settings
 
 CONNECTIONS_MAX = 4
@@ -203,32 +203,6 @@ class Doubt:
     """Open from the first byte of the text until the answer to its final dot."""
 
     is_open: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """Sender and recipient as they go over the wire: domains in punycode, a local part beyond ASCII as it is."""
-
-    sender: str
-    recipient: str
-    sender_domain: str
-
-    @classmethod
-    def of(cls, sender: str, recipient: str) -> "Envelope":
-        """Raises EmailNotValidError."""
-        own, other = (
-            validate_email(address, check_deliverability=False, globally_deliverable=False)
-            for address in (sender, recipient)
-        )
-        return cls(
-            f"{own.local_part}@{own.ascii_domain}",
-            f"{other.local_part}@{other.ascii_domain}",
-            own.ascii_domain,
-        )
-
-    @property
-    def needs_utf8(self) -> bool:
-        return not (self.sender + self.recipient).isascii()
 
 
 async def _hand_over(

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 from aiosmtplib import SMTPException
 
 from app.channels.domain.account import MailboxStart, raise_all
-from app.channels.domain.servers import CannotReach, MailServer, what_to_do
 from app.channels.infrastructure.imap_connection import ImapDoor, newest
-from app.channels.infrastructure.smtp_connection import SmtpDoor
 from app.common.domain import Invalid, SalesPadError
 from app.common.egress import Egress
+from app.common.mail_servers import CannotReach, MailServer, what_to_do
+from app.common.smtp import SmtpDoor
 from app.settings import Settings
 
 TRY_S = 8.0

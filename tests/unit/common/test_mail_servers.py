@@ -2,7 +2,8 @@
 
 import pytest
 
-from app.channels.domain.servers import (
+from app.common.domain import Invalid
+from app.common.mail_servers import (
     CannotReach,
     Protocol,
     ReachProblem,
@@ -10,7 +11,6 @@ from app.channels.domain.servers import (
     scrubbed,
     what_to_do,
 )
-from app.common.domain import Invalid
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Opening an SMTP connection as far as MAIL: to a checked address, encrypted, logged in."""
+"""Opening an SMTP connection as far as MAIL: to a checked address, encrypted, logged in; what MAIL and RCPT say."""
 
 import asyncio
 import base64
@@ -7,15 +7,42 @@ from dataclasses import dataclass, field
 
 import aiosmtplib
 from aiosmtplib import SMTPAuthenticationError, SMTPException, SMTPResponseException
+from email_validator import validate_email
 
-from app.channels.domain.servers import PORTS, CannotReach, MailServer, ReachProblem, scrubbed
 from app.common.egress import Egress, EgressRefused, is_loopback
+from app.common.mail_servers import PORTS, CannotReach, MailServer, ReachProblem, scrubbed
 
 LOGINS = ("plain", "login", "cram-md5")
 """By preference; the connection is encrypted, or does not leave this machine. One is tried: a wrong password sent three
 ways locks accounts."""
 NOT_OF_THE_PASSWORD = frozenset({500, 501, 502, 503, 504})
 """The way of logging in is not understood, whatever was offered: another one may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Sender and recipient as they go over the wire: domains in punycode, a local part beyond ASCII as it is."""
+
+    sender: str
+    recipient: str
+    sender_domain: str
+
+    @classmethod
+    def of(cls, sender: str, recipient: str) -> "Envelope":
+        """Raises EmailNotValidError."""
+        own, other = (
+            validate_email(address, check_deliverability=False, globally_deliverable=False)
+            for address in (sender, recipient)
+        )
+        return cls(
+            f"{own.local_part}@{own.ascii_domain}",
+            f"{other.local_part}@{other.ascii_domain}",
+            own.ascii_domain,
+        )
+
+    @property
+    def needs_utf8(self) -> bool:
+        return not (self.sender + self.recipient).isascii()
 
 
 @dataclass(slots=True)
