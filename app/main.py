@@ -83,7 +83,11 @@ def create_app(settings: Settings | None = None) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         _settle_garbage_collector()
-        await process.start()
+        try:
+            await process.start()
+        except SystemExit as refusal:  # uvicorn prints no exception's words
+            telemetry.log.critical("refused to start", reason=str(refusal))
+            raise
         warming = asyncio.create_task(asyncio.to_thread(_warm_up))
         yield
         await warming

@@ -26,7 +26,7 @@ def run(connection: Connection) -> None:
 
 
 async def run_online() -> None:
-    engine = create_async_engine(context.config.attributes["database_url"])
+    engine = create_async_engine(context.config.attributes["database_url"], hide_parameters=True)
     try:
         async with engine.connect() as connection:
             await connection.run_sync(run)

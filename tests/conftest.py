@@ -5,7 +5,7 @@ workspace.
 """
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 
 from app.settings import Settings
 from tests.factories.accounts import Person, sign_up
+from tests.fixtures.logs import leaks
 from tests.fixtures.processes import Api, Worker
 
 
@@ -32,6 +33,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "full" in item.keywords:
             item.add_marker(skip)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A log of the test's own process that tells too much fails it; `Child` sees to those of other processes."""
+    report = yield
+    if report.passed and (told := leaks(report.capstderr)):
+        report.outcome = "failed"
+        report.longrepr = "Logged what no log may hold:\n" + "\n".join(told)
+    return report
 
 
 def _test_of(item: pytest.Item) -> tuple[str, str]:

@@ -40,7 +40,7 @@ SYSTEM_DOOR = {
 }
 """Every caller of `open_system`, and why it has no tenant."""
 
-NOT_AT_START = {"aiosmtplib", "aiosmtpd", "imapclient", "mailparser_reply", "nh3", "puremagic", "saq"}
+NOT_AT_START = {"aiosmtplib", "aiosmtpd", "imapclient", "nh3", "opentelemetry", "puremagic", "saq"}
 """Imported where they are first used, or once the API answers: a start is a second on a small machine."""
 
 OWN_CONNECTIONS = ("app/embedded/", "app/common/migrations.py")

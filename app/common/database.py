@@ -147,6 +147,7 @@ def create_role_engine(settings: Settings, role: str, pool_size: int) -> AsyncEn
         max_overflow=0,
         pool_timeout=settings.pool_wait_s,
         pool_reset_on_return=None,
+        hide_parameters=True,
         json_deserializer=orjson.Fragment,
         json_serializer=lambda value: orjson.dumps(value).decode(),
         connect_args={

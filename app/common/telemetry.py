@@ -1,26 +1,41 @@
 """Logs and metrics.
 
 Logs are structlog lines with allow-listed keys only: what a person wrote, an address or a token cannot get in by
-accident. Metrics are Prometheus', read at `/metrics`.
+accident. What libraries log becomes such a line too, without its values. Metrics are Prometheus', read at `/metrics`.
 """
 
 import logging
+import re
 import secrets
 import sys
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
-# structlog imports rich where there is one, for tracebacks that are not printed here: a twelfth of the API's start.
-_rich = sys.modules.get("rich")
-sys.modules["rich"] = None  # type: ignore[assignment]
-import structlog  # noqa: E402
 
-del sys.modules["rich"]
-if _rich is not None:
-    sys.modules["rich"] = _rich
+@contextmanager
+def _hidden(name: str) -> Iterator[None]:
+    """As if this package were not installed: what is imported inside then does without."""
+    known = sys.modules.get(name)
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+        if known is not None:
+            sys.modules[name] = known
+
+
+# structlog imports rich where there is one, for tracebacks that are not printed here: a twelfth of the API's start.
+# redis imports the whole of OpenTelemetry's SDK, for metrics that nobody asked it for: another.
+with _hidden("rich"):
+    import structlog
+with _hidden("opentelemetry"):
+    import redis.asyncio  # noqa: F401 - whoever imports it next finds it here
 
 from app.settings import Settings  # noqa: E402
 
@@ -81,6 +96,31 @@ def _trace(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[s
     return entry
 
 
+PLACE = re.compile(r'File "(.+?)", line (\d+), in (\S+)')
+CALLBACK = re.compile(r"(?<=Exception in callback).*")
+
+
+def _bare(words: str) -> str:
+    """What a library says, without what it quotes: its first line; of a traceback's text the places."""
+    if "Traceback (most recent call last)" not in words:
+        return CALLBACK.sub("", words.partition("\n")[0])
+    return "\n".join(["Traceback", *(f"{path}:{line} {name}" for path, line, name in PLACE.findall(words))])
+
+
+class LibraryLog(logging.Handler):
+    """Lines of the standard library's logging, as ours: their arguments and their exceptions' messages stay out, for
+    a driver's message quotes the row and asyncio's the whole exception."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        log.log(record.levelno, _bare(str(record.msg)), logger=record.name, exc_info=error)
+
+
+def _log_the_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Of a process: what Python would print, without the message."""
+    log.critical("ended by an error", error_type=kind.__name__, exc_info=error.with_traceback(trace))
+
+
 def configure_logging(settings: Settings) -> None:
     as_json = (settings.log_format or ("json" if settings.is_production else "console")) == "json"
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
@@ -98,9 +138,8 @@ def configure_logging(settings: Settings) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(
-        level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
-    )
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[LibraryLog()])
+    sys.excepthook = _log_the_end
 
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

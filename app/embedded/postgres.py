@@ -29,6 +29,8 @@ SETTINGS = {
     "password_encryption": "scram-sha-256",
     "log_min_duration_statement": "500ms",
     "log_line_prefix": "%m [%p] %u@%d ",
+    "log_parameter_max_length": "0",  # no values of slow statements, no rows of failed ones
+    "log_error_verbosity": "terse",
     "idle_in_transaction_session_timeout": "60s",
     "timezone": "UTC",
 }

@@ -60,6 +60,7 @@ def serve(host: str, port: int, *, app: str = APP) -> None:
         timeout_graceful_shutdown=3,
         access_log=False,
         server_header=False,
+        log_config=None,  # telemetry's: uvicorn's own prints what exceptions quote
         log_level="warning",
     )
     uvicorn.Server(config).run(sockets=[listener])

@@ -1,5 +1,6 @@
 """What those who run it look at, when things are not as they should be."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -7,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
 from app.common.health import health_routes
@@ -14,6 +16,8 @@ from app.common.migrations import head_revision
 from app.common.revision import older_revisions
 from app.common.work import Unavailable
 from app.imports.wiring import DUE, import_jobs
+from tests.factories.accounts import Person
+from tests.fixtures.logs import leaks
 
 
 class Migrated:
@@ -54,3 +58,21 @@ async def test_metrics_are_told_while_the_database_is_away() -> None:
     answer = await get("/metrics", None)
     assert answer.status_code == 200
     assert "salespad_redis_up" in answer.text
+
+
+LABEL = re.compile(r"[a-z][a-z _]*|unknown")
+BOUND = re.compile(r"[\d.e+-]+|\+Inf")
+
+
+async def test_metrics_name_nobody(ana: Person) -> None:
+    """A label's values are words of the code: no id, no name, no address, and so few of them that a server can keep
+    their series."""
+    await ana.run("{ viewer { user { id } } }")
+    await ana.post("{ nothing }")
+    text = (await ana.http.get("/metrics")).text
+    assert "salespad_operations_total{" in text
+    assert leaks(text) == []
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples if family.name.startswith(("salespad_", "feed_")) else []:
+            for name, value in sample.labels.items():
+                assert (BOUND if name == "le" else LABEL).fullmatch(value), sample

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from app.common.domain import ClientKind, Role
 from app.common.work import Doors
 from tests.fixtures.graphql import post
+from tests.fixtures.logs import remember
 
 PASSWORD = "a long enough password"
 SIGN_UP = """
@@ -65,6 +66,7 @@ def new_email(name: str = "ana") -> str:
 
 def _person(http: httpx.AsyncClient, session: dict[str, Any]) -> Person:
     viewer = session["viewer"]
+    remember(session["refreshToken"])
     return Person(
         http=http,
         token=session["accessToken"],
