@@ -56,7 +56,7 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
     ),
     "lift a suppression, erase, stages, fields, automations, channels, members, keys, audit": (
         Role.ADMIN,
-        frozenset({"connectEmail", "updateChannelAccount", "disconnectChannelAccount"}),
+        frozenset({"connectEmail", "updateChannelAccount", "disconnectChannelAccount"} | {"auditEvents"}),
     ),
     "the workspace itself, its owner, billing": (Role.OWNER, frozenset()),
 }

@@ -5,12 +5,15 @@ What reads, writes and carries mails is imported where it is first used: the API
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from app.accounts.domain.audit import Author
 from app.accounts.domain.user import clean_email
+from app.accounts.wiring import record_audit
 from app.channels.application.accounts import AccountUseCases
 from app.channels.domain.account import ChannelAccountStatus, MailboxStart, Side
 from app.channels.domain.inbound import EMAIL, IMAP, INBOUND, digest_id, is_token
@@ -26,7 +29,7 @@ from app.channels.infrastructure.reads import (
 from app.channels.infrastructure.repository import AccountRepository, renew_secrets, report_account
 from app.channels.infrastructure.senders import Senders, senders
 from app.channels.infrastructure.tables import imap_mailboxes, inbound_events
-from app.common.domain import Invalid
+from app.common.domain import Actor, Invalid
 from app.common.jobs import create_bells
 from app.common.mail_servers import MailServer
 from app.common.work import Doors, Work
@@ -36,9 +39,12 @@ if TYPE_CHECKING:
     from app.channels.infrastructure.following import MailboxFollower
 
 
-def account_use_cases(work: Work, settings: Settings, workspace_id: UUID) -> AccountUseCases:
+def account_use_cases(work: Work, settings: Settings, actor: Actor) -> AccountUseCases:
     repository = AccountRepository(work, secret_box(settings))
-    return AccountUseCases(workspace_id, repository, work, lambda: token_urlsafe(32))
+    record = partial(record_audit, work)
+    return AccountUseCases(
+        actor.workspace_id, Author.of(actor), repository, work, record, lambda: token_urlsafe(32)
+    )
 
 
 async def seal_anew(doors: Doors, settings: Settings, *, limit: int) -> None:

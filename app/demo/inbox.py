@@ -136,7 +136,9 @@ class Writing:
         new = new_email_account(
             name=ACCOUNT_NAME, address=self.address, smtp_url=None, imap_url=None, has_local_mailbox=True
         )
-        account_id = await account_use_cases(self.work, self.settings, self.workspace_id).connect_email(new)
+        account_id = await account_use_cases(self.work, self.settings, self._as(OWNER.email)).connect_email(
+            new
+        )
         leads = await self.work.fetch(FIND_LEADS, workspace_id=self.workspace_id, limit=len(THREADS))
         now = datetime.now(UTC)
         for thread, lead in zip(THREADS, leads, strict=False):

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from app.accounts.domain.session import Caller
 from app.accounts.domain.user import NewAccount
 from app.accounts.wiring import account_use_cases, accounts_services
 from app.common.database import Statement
@@ -193,7 +194,8 @@ async def _found_workspace(doors: Doors, settings: Settings, password: str) -> b
                     password_hash=hashes[0],
                     workspace_name=WORKSPACE,
                     locale=LOCALE,
-                )
+                ),
+                Caller("", ""),
             )
             await stage_use_cases(work).create_default_stages(owner.workspace_id, LOCALE)
             for login, password_hash in zip(LOGINS[1:], hashes[1:], strict=True):

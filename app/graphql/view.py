@@ -104,6 +104,7 @@ class GraphQLView(GraphQL[Context, None]):
         response = json_response(told.body, status_of(told, accepted), media_type=accepted)
         del own.headers["content-length"]
         response.raw_headers.extend(own.raw_headers)
+        response.status_code = max(response.status_code, own.status_code)  # 429: a mutation was throttled
         return response
 
     async def get_context(self, request: Request | WebSocket, response: Any) -> Context:

@@ -15,7 +15,7 @@ from app.onboarding.domain import Registration
 
 
 class Accounts(Protocol):
-    async def create_account(self, account: NewAccount) -> Membership:
+    async def create_account(self, account: NewAccount, caller: Caller) -> Membership:
         """Raises Conflict when the address has an account."""
 
     async def open_session(self, member: Membership, client: ClientKind, caller: Caller) -> OpenedSession: ...
@@ -45,6 +45,6 @@ class OnboardingUseCases:
         await self.attempts.count(self.limits, caller)
         account = registration.account(await self.passwords.hash(registration.password))
         async with self.open_founding() as founding:
-            owner = await founding.accounts.create_account(account)
+            owner = await founding.accounts.create_account(account, caller)
             await founding.stages.create_default_stages(owner.workspace_id, registration.locale)
             return await founding.accounts.open_session(owner, ClientKind.WEB, caller)

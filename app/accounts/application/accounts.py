@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from app.accounts.application.sessions import SessionUseCases
+from app.accounts.domain.audit import Author
 from app.accounts.domain.ports import AccountStore
 from app.accounts.domain.session import Caller, OpenedSession
 from app.accounts.domain.user import Membership, NewAccount
@@ -14,11 +15,13 @@ class AccountUseCases:
     store: AccountStore
     sessions: SessionUseCases
 
-    async def create_account(self, account: NewAccount) -> Membership:
+    async def create_account(self, account: NewAccount, caller: Caller) -> Membership:
         """A person with a workspace of their own. Raises Conflict at `email` when the address is taken."""
         owner = await self.store.add_account(account)
         if owner is None:
             raise Conflict("This address has an account already: sign in instead.", path=("email",))
+        author, id = Author.calling(caller, user_id=owner.user_id), owner.workspace_id
+        await self.store.record(id, author, "workspace.created", object_id=id)
         return owner
 
     async def open_session(self, member: Membership, client: ClientKind, caller: Caller) -> OpenedSession:

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from app.accounts.application.attempts import AttemptGate, utc_now
 from app.accounts.domain.attempt import SIGN_IN, Tally, subject_key
+from app.accounts.domain.audit import Author
 from app.accounts.domain.ports import AccountStore, OpenStore, PasswordHasher, TokenIssuer
-from app.accounts.domain.session import Caller, OpenedSession, RefreshToken
+from app.accounts.domain.session import Caller, OpenedSession, RefreshToken, StoredSession
 from app.accounts.domain.user import Credentials, Membership, clean_email
 from app.common.domain import ClientKind, Conflict, Invalid, NotFound, Unauthenticated
 
@@ -62,6 +63,8 @@ class SessionUseCases:
         """A new session in the caller's transaction."""
         token = RefreshToken.mint()
         live = await store.add_session(member, client, token, caller, now=self.now())
+        author = Author.calling(caller, user_id=member.user_id, client=client, session_id=live.id)
+        await store.record(member.workspace_id, author, "session.opened", object_id=live.id)
         return OpenedSession(live, self.tokens.issue(live), token)
 
     async def refresh_session(self, refresh_token: str, caller: Caller) -> OpenedSession:
@@ -90,9 +93,9 @@ class SessionUseCases:
             raise Conflict(
                 "Another tab has just refreshed this session: use the token it got.", path=("refreshToken",)
             )
-        await store.end_session(session.user_id, session.id)
+        await self._end(store, session, "session.replayed", caller)
 
-    async def sign_out(self, refresh_token: str) -> None:
+    async def sign_out(self, refresh_token: str, caller: Caller) -> None:
         """Ends the session of the token, used or not. Done already or unknown: nothing happens."""
         token = RefreshToken.parse(refresh_token)
         if token is None:
@@ -100,7 +103,14 @@ class SessionUseCases:
         async with self.open_store() as store:
             session = await store.find_session(token, now=self.now())
             if session is not None:
-                await store.end_session(session.user_id, session.id)
+                await self._end(store, session, "session.closed", caller)
+
+    async def _end(self, store: AccountStore, session: StoredSession, action: str, caller: Caller) -> None:
+        if await store.end_session(session.user_id, session.id):
+            author = Author.calling(
+                caller, user_id=session.user_id, client=session.client, session_id=session.id
+            )
+            await store.record(session.workspace_id, author, action, object_id=session.id)
 
 
 def session_is_over() -> Unauthenticated:

@@ -7,9 +7,24 @@ from typing import Protocol
 from uuid import UUID
 
 from app.accounts.domain.attempt import Limits
+from app.accounts.domain.audit import Author
 from app.accounts.domain.session import AccessToken, Caller, LiveSession, RefreshToken, StoredSession
 from app.accounts.domain.user import Credentials, Membership, NewAccount
 from app.common.domain import ClientKind
+
+
+class AuditLog(Protocol):
+    async def __call__(
+        self,
+        workspace_id: UUID,
+        author: Author,
+        action: str,
+        *,
+        object_id: UUID | None = None,
+        before: Mapping[str, object] = ...,
+        after: Mapping[str, object] = ...,
+    ) -> None:
+        """In the transaction of what it tells of (`infrastructure/audit.py`)."""
 
 
 class AccountStore(Protocol):
@@ -49,6 +64,9 @@ class AccountStore(Protocol):
 
     async def is_at_home(self, email: str, ip_prefix: str) -> bool:
         """Whether somebody with this address has had a session there."""
+
+    @property
+    def record(self) -> AuditLog: ...
 
 
 OpenStore = Callable[[], AbstractAsyncContextManager[AccountStore]]

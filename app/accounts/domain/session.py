@@ -90,6 +90,8 @@ class StoredSession:
 
     id: UUID
     user_id: UUID
+    workspace_id: UUID
+    client: ClientKind
     prev_hash: bytes | None
     rotated_at: datetime | None
     user_agent: str

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import delete, func, insert, or_, select, update
@@ -9,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.accounts.domain.session import Caller, LiveSession, RefreshToken, StoredSession
 from app.accounts.domain.user import REGIONS, Credentials, Membership, NewAccount
+from app.accounts.infrastructure.audit import record_audit
 from app.accounts.infrastructure.endings import end_session
 from app.accounts.infrastructure.tables import app_user, login_attempt, member, session, workspace
 from app.common.domain import ClientKind, Role
@@ -19,6 +21,7 @@ from app.common.work import Work
 class AccountRepository:
     def __init__(self, work: Work, *, refresh_ttl: timedelta, session_ttl: timedelta) -> None:
         self._work = work
+        self.record = partial(record_audit, work)
         self._refresh_ttl, self._session_ttl = refresh_ttl, session_ttl
 
     async def add_account(self, account: NewAccount) -> Membership | None:
@@ -131,6 +134,8 @@ class AccountRepository:
             select(
                 session.c.id,
                 session.c.user_id,
+                session.c.workspace_id,
+                session.c.client,
                 session.c.prev_hash,
                 session.c.rotated_at,
                 session.c.user_agent,
@@ -140,7 +145,16 @@ class AccountRepository:
         row = found.one_or_none()
         if row is None:
             return None
-        return StoredSession(row.id, row.user_id, row.prev_hash, row.rotated_at, row.user_agent, row.is_over)
+        return StoredSession(
+            id=row.id,
+            user_id=row.user_id,
+            workspace_id=row.workspace_id,
+            client=ClientKind(row.client),
+            prev_hash=row.prev_hash,
+            rotated_at=row.rotated_at,
+            user_agent=row.user_agent,
+            is_over=row.is_over,
+        )
 
     async def end_session(self, user_id: UUID, session_id: UUID) -> bool:
         return await end_session(self._work, user_id, session_id)

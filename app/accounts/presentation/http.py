@@ -59,7 +59,7 @@ def auth_routes(settings: Settings, services: Callable[[], AccountsServices]) ->
         return answer
 
     async def sign_out(request: Request) -> Response:
-        await services().sessions.sign_out(request.cookies.get(COOKIE, ""))
+        await services().sessions.sign_out(request.cookies.get(COOKIE, ""), caller_of(request))
         answer = no_store({"ok": True})
         clear_refresh_cookie(answer)
         return answer

@@ -40,5 +40,5 @@ class AccountsMutation:
         requires=None, description="Ends a session, its access tokens too. Done already, it does nothing."
     )
     async def sign_out(self, info: Info, input: SignOutInput) -> OkPayload:
-        await accounts(info.context).sessions.sign_out(input.refresh_token)
+        await accounts(info.context).sessions.sign_out(input.refresh_token, caller(info.context))
         return OkPayload(ok=True)

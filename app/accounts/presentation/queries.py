@@ -1,12 +1,36 @@
 """Root queries of accounts."""
 
+from typing import Annotated
+
 import strawberry
 
+from app.accounts.infrastructure.audit_reads import AuditConditions, list_audit_events
 from app.accounts.infrastructure.reads import read_memberships
-from app.accounts.presentation.types import Member, Viewer
+from app.accounts.presentation.types import (
+    AuditEvent,
+    AuditEventConnection,
+    AuditEventEdge,
+    AuditEventFilter,
+    Member,
+    Viewer,
+)
 from app.accounts.wiring import list_members
-from app.common.domain import Role
-from app.common.graphql import Info, query, unauthenticated
+from app.common.domain import Role, clean_optional
+from app.common.graphql import (
+    NO_ID,
+    After,
+    First,
+    Info,
+    page_info,
+    page_size,
+    parse_id,
+    query,
+    unauthenticated,
+)
+from app.common.paging import Keyset
+
+AUDIT = "audit"
+"""The list's name in cursors."""
 
 
 @strawberry.type
@@ -24,3 +48,39 @@ class AccountsQuery:
         workspace_id = info.context.signed_in.workspace_id
         async with info.context.doors.open_reads(workspace_id) as reads:
             return [Member.of(row) for row in await list_members(reads, workspace_id)]
+
+    @query(requires=Role.ADMIN, description="Who did what in the workspace, newest first, a page at a time.")
+    async def audit_events(
+        self,
+        info: Info,
+        filter: Annotated[
+            AuditEventFilter | None, strawberry.argument(description="Which; null: all.")
+        ] = None,
+        first: First = 20,
+        after: After = None,
+    ) -> AuditEventConnection:
+        workspace_id = info.context.signed_in.workspace_id
+        position = Keyset.decode(AUDIT, after) if after is not None else None
+        async with info.context.doors.open_reads(workspace_id) as reads:
+            page = await list_audit_events(
+                reads, workspace_id, _conditions(filter), first=page_size(first), after=position
+            )
+        cursors = [Keyset(row["at"], row["key"]).encode(AUDIT) for row in page.rows]
+        return AuditEventConnection(
+            edges=[
+                AuditEventEdge(cursor=cursor, node=AuditEvent.of(row))
+                for cursor, row in zip(cursors, page.rows, strict=True)
+            ],
+            page_info=page_info(page, cursors, after=after),
+        )
+
+
+def _conditions(filter: AuditEventFilter | None) -> AuditConditions:
+    if filter is None:
+        return AuditConditions()
+    return AuditConditions(
+        actor_id=parse_id(filter.actor_id) or NO_ID if filter.actor_id is not None else None,
+        action=clean_optional(filter.action, "filter", "action"),
+        since=filter.from_,
+        until=filter.to,
+    )

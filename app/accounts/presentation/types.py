@@ -14,7 +14,8 @@ from app.accounts.infrastructure.reads import read_memberships
 from app.accounts.presentation.http import set_refresh_cookie
 from app.accounts.wiring import AccountsServices
 from app.common.domain import ClientKind, Invalid, Role
-from app.common.graphql import Context, Payload
+from app.common.graphql import Context, PageInfo, Payload
+from app.common.scalars import JSON
 
 
 @strawberry.type(description="A person who signs in.")
@@ -81,6 +82,61 @@ def _workspace(row: asyncpg.Record) -> Workspace:
         time_zone=row["time_zone"],
         phone_region=row["phone_region"],
     )
+
+
+@strawberry.type(
+    description="Something that was done to the workspace, its people or its accounts. Never changes."
+)
+class AuditEvent:
+    id: strawberry.ID = strawberry.field(description="Id.")
+    at: datetime = strawberry.field(description="When.")
+    action: str = strawberry.field(description="What, such as member.removed or session.opened.")
+    object_id: strawberry.ID | None = strawberry.field(description="To what: a user, a session, an account.")
+    actor: User | None = strawberry.field(
+        description="Who did it; null: the system, or somebody who is gone."
+    )
+    client: ClientKind | None = strawberry.field(description="What it was done from, where that is known.")
+    session_id: strawberry.ID | None = strawberry.field(
+        description="The session or API key it was done with."
+    )
+    ip_prefix: str = strawberry.field(
+        description="The address range it came from; empty where that is unknown."
+    )
+    before: JSON = strawberry.field(description="What it was: ids, states and numbers, never a text.")
+    after: JSON = strawberry.field(description="What it became, likewise.")
+
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> Self:
+        fields = {name: row[name] for name in ("id", "at", "action", "object_id", "session_id", "ip_prefix")}
+        return cls(
+            **fields,
+            actor=_user(row) if row["user_id"] else None,
+            client=ClientKind(row["client"]) if row["client"] else None,
+            before=row["before"],
+            after=row["after"],
+        )
+
+
+@strawberry.type(description="An audit event in a list.")
+class AuditEventEdge:
+    cursor: str = strawberry.field(description="Its position: give it as `after`.")
+    node: AuditEvent = strawberry.field(description="The event.")
+
+
+@strawberry.type(description="A page of the audit log.")
+class AuditEventConnection:
+    edges: list[AuditEventEdge] = strawberry.field(description="The page's events.")
+    page_info: PageInfo = strawberry.field(description="Where the page stands.")
+
+
+@strawberry.input(description="Which audit events; what is left out or null does not filter.")
+class AuditEventFilter:
+    actor_id: strawberry.ID | None = strawberry.field(description="Done by this user.", default=None)
+    action: str | None = strawberry.field(description="This action, such as member.removed.", default=None)
+    from_: datetime | None = strawberry.field(
+        name="from", description="At this moment or later.", default=None
+    )
+    to: datetime | None = strawberry.field(description="Before this moment.", default=None)
 
 
 @strawberry.type(description="A session as it was just opened or refreshed.")

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
+from app.accounts.domain.audit import Author
+from app.accounts.domain.ports import AuditLog
 from app.channels.domain.account import (
+    AccountUpdated,
     ChannelAccount,
     ChannelAccountStatus,
     MailboxStart,
@@ -44,8 +47,10 @@ class Feed(Announcer, Waker, Protocol):
 @dataclass(frozen=True)
 class AccountUseCases:
     workspace_id: UUID
+    author: Author
     accounts: Accounts
     feed: Feed
+    record: AuditLog
     new_token: Callable[[], str]
 
     async def connect_email(self, new: NewEmailAccount) -> UUID:
@@ -53,7 +58,8 @@ class AccountUseCases:
         id = await self.accounts.connect(self.workspace_id, new, self.new_token())
         if new.imap is not None and new.start is not None:
             await self._read(id, new.imap, new.start)
-        self.feed.announce(updated(id, ["connected", "status"], None, ChannelAccountStatus.CONNECTED))
+        connected = updated(id, ["connected", "status"], None, ChannelAccountStatus.CONNECTED)
+        await self._tell(id, "channel_account.connected", connected)
         return id
 
     async def update_channel_account(
@@ -74,7 +80,7 @@ class AccountUseCases:
                 await self.accounts.drop_imap(self.workspace_id, id)
             else:
                 await self._read(id, changes["imap"], start)
-        self.feed.announce(changed)
+        await self._tell(id, "channel_account.updated", changed)
         return id
 
     async def disconnect_channel_account(self, id: UUID) -> UUID:
@@ -83,8 +89,15 @@ class AccountUseCases:
         if changed is not None:
             await self.accounts.save(self.workspace_id, account)
             await self.accounts.wipe(self.workspace_id, id)
-            self.feed.announce(changed)
+            await self._tell(id, "channel_account.disconnected", changed)
         return id
+
+    async def _tell(self, id: UUID, action: str, event: AccountUpdated) -> None:
+        self.feed.announce(event)
+        after = {"changed": list(event.changed), **event.after}
+        await self.record(
+            self.workspace_id, self.author, action, object_id=id, before=event.before, after=after
+        )
 
     async def _read(self, id: UUID, server: MailServer, start: MailboxStart) -> None:
         await self.accounts.store_imap(self.workspace_id, id, server, start)

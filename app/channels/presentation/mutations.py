@@ -35,7 +35,7 @@ class ChannelsMutation:
         )
         new = replace(new, start=await try_servers(settings, smtp=new.smtp, imap=new.imap))
         async with info.context.doors.open_work(actor.workspace_id, actor) as work:
-            id = await account_use_cases(work, settings, actor.workspace_id).connect_email(new)
+            id = await account_use_cases(work, settings, actor).connect_email(new)
         return await _payload(info, id)
 
     @mutation(requires=Role.ADMIN, description="Changes an account; a server that is given is tried first.")
@@ -49,7 +49,7 @@ class ChannelsMutation:
         )
         start = await try_servers(settings, smtp=changes.get("smtp"), imap=changes.get("imap"))
         async with info.context.doors.open_work(actor.workspace_id, actor) as work:
-            use_cases = account_use_cases(work, settings, actor.workspace_id)
+            use_cases = account_use_cases(work, settings, actor)
             id = await use_cases.update_channel_account(parse_id(input.id) or NO_ID, changes, start)
         return await _payload(info, id)
 
@@ -62,7 +62,7 @@ class ChannelsMutation:
     ) -> ChannelAccountPayload:
         actor, settings = info.context.signed_in, info.context.settings
         async with info.context.doors.open_work(actor.workspace_id, actor) as work:
-            use_cases = account_use_cases(work, settings, actor.workspace_id)
+            use_cases = account_use_cases(work, settings, actor)
             id = await use_cases.disconnect_channel_account(parse_id(input.id) or NO_ID)
         return await _payload(info, id)
 

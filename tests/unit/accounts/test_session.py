@@ -5,6 +5,7 @@ from uuid import uuid4
 import pytest
 
 from app.accounts.domain.session import Caller, RefreshToken, StoredSession
+from app.common.domain import ClientKind
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 GRACE = timedelta(seconds=10)
@@ -43,7 +44,16 @@ def test_a_user_agent_is_cut_and_has_no_nul() -> None:
 
 def test_a_second_tab_is_the_same_browser_with_the_token_before_within_the_grace() -> None:
     used = RefreshToken.mint()
-    session = StoredSession(uuid4(), used.token_hash, NOW, "browser", False)
+    session = StoredSession(
+        id=uuid4(),
+        user_id=uuid4(),
+        workspace_id=uuid4(),
+        client=ClientKind.WEB,
+        prev_hash=used.token_hash,
+        rotated_at=NOW,
+        user_agent="browser",
+        is_over=False,
+    )
     assert session.is_second_tab(used, TAB, NOW + GRACE, GRACE)
     assert not session.is_second_tab(used, TAB, NOW + GRACE + timedelta(seconds=1), GRACE)
     assert not session.is_second_tab(used, Caller("10.0.0.1", "curl"), NOW, GRACE)
