@@ -33,6 +33,7 @@ SYSTEM_DOOR = {
     "app/conversations/infrastructure/waking.py": "finds snoozed conversations to wake over all workspaces",
     "app/demo/seeding.py": "makes the demo workspace, or finds it",
     "app/common/feed/hub.py": "the poll asks for all live workspaces' heads at once",
+    "app/common/reactions.py": "which workspaces have something to react to, of all",
     "app/common/roles.py": "the start-up check of the roles",
     "app/common/health.py": "readiness and the counts of due rows",
     "app/onboarding/wiring.py": "sign-up founds the tenant",

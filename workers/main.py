@@ -26,6 +26,7 @@ from app.common.feed_log import drop_old_events, raise_floors
 from app.common.idempotency import drop_old_keys
 from app.common.jobs import DRAIN, QUEUE, create_bells
 from app.common.leases import BACKOFF_S, Claim, DueTable, LostLease
+from app.common.reactions import Reactor
 from app.common.roles import check_roles
 from app.common.work import Doors, Unavailable
 from app.conversations.wiring import (
@@ -47,6 +48,7 @@ from app.settings import (
     refuse_missing_database,
     refuse_weak_credential_keys,
 )
+from workers.reactions import CONSUMERS
 
 CONCURRENCY = 4
 CHORES_EVERY_S = 600
@@ -331,36 +333,41 @@ async def run(settings: Settings) -> None:
     bells = create_bells(settings)
     doors = Doors(settings, bells)
     drainer = Drainer(settings, doors)
+    reactor = Reactor(doors, CONSUMERS, poll_s=settings.poll_s)
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     with suppress(Unavailable):  # away now: the tick waits for it
         await check_roles(doors)
     await bells.start()
+    bells.listen(reactor)
     if settings.worker_metrics_port:
         start_http_server(settings.worker_metrics_port, settings.host)
     tick = asyncio.create_task(drainer.tick(), name="tick")
     chores = asyncio.create_task(drainer.chores(), name="chores")
+    reacting = asyncio.create_task(reactor.run(), name="reactions")
     saq = None if settings.redis_url is None or settings.redis_is_off else saq_worker(settings, drainer)
     doorbell = asyncio.create_task(saq.start(), name="saq") if saq else None
     telemetry.log.info("worker started", process="worker")
-    await _first(stop, tick)
+    await _first(stop, tick, reacting)
     drainer.stop()
+    reactor.stop()
     if saq is not None and doorbell is not None:
         saq.event.set()
         await asyncio.wait([doorbell], timeout=GRACE_S + 1)
-    await asyncio.wait([tick, chores], timeout=GRACE_S)
+    await asyncio.wait([tick, chores, reacting], timeout=GRACE_S)
     await drainer.close()
     await bells.stop()
     await doors.close()
-    if tick.done() and not tick.cancelled() and (error := tick.exception()):
-        raise error
+    for task in (tick, reacting):
+        if task.done() and not task.cancelled() and (error := task.exception()):
+            raise error
 
 
-async def _first(stop: asyncio.Event, tick: "asyncio.Task[None]") -> None:
+async def _first(stop: asyncio.Event, *vital: "asyncio.Task[None]") -> None:
     """A tick that dies ends the worker, and the supervisor starts another: it never lives on without it."""
     waiting = asyncio.create_task(stop.wait())
-    await asyncio.wait([waiting, tick], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([waiting, *vital], return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
 
 

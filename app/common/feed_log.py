@@ -5,6 +5,7 @@ reader that has seen n can only ever be missing n + 1 and later (words.md, The f
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -104,13 +105,14 @@ APPEND = Statement(
             WHERE workspace_id = cast(:workspace_id as uuid) RETURNING seq
         )
         INSERT INTO feed_event
-            (workspace_id, seq, kind, entity_ids, changed, before, after, actor, actor_kind)
+            (workspace_id, seq, kind, entity_ids, changed, before, after, actor, actor_kind, cause_seq, depth)
         SELECT cast(:workspace_id as uuid), head.seq - cast(:count as bigint) + e.n, e.kind, e.entity_ids::uuid[],
-            e.changed::text[], e.before::jsonb, e.after::jsonb, cast(:actor as uuid), cast(:actor_kind as text)
+            e.changed::text[], e.before::jsonb, e.after::jsonb, cast(:actor as uuid), cast(:actor_kind as text),
+            e.cause_seq, e.depth
         FROM head, unnest(
             cast(:kinds as text[]), cast(:entity_ids as text[]), cast(:changed as text[]),
-            cast(:before as text[]), cast(:after as text[])
-        ) WITH ORDINALITY AS e(kind, entity_ids, changed, before, after, n)
+            cast(:before as text[]), cast(:after as text[]), cast(:cause_seqs as bigint[]), cast(:depths as int[])
+        ) WITH ORDINALITY AS e(kind, entity_ids, changed, before, after, cause_seq, depth, n)
         RETURNING seq
         """
     )
@@ -148,10 +150,18 @@ class Fetching(Protocol):
     async def fetch(self, statement: Statement, **values: object) -> list[asyncpg.Record]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The event whose reaction announces another; `depth` says how many reactions led to it."""
+
+    seq: int
+    depth: int
+
+
 async def append_events(
     work: Fetching,
     workspace_id: UUID,
-    events: Sequence[Event],
+    events: Sequence[tuple[Event, Cause | None]],
     *,
     actor_id: UUID | None,
     actor_kind: ActorKind,
@@ -165,11 +175,13 @@ async def append_events(
         count=len(events),
         actor=actor_id,
         actor_kind=actor_kind,
-        kinds=[event.name for event in events],
-        entity_ids=[_array(event.entity_ids) for event in events],
-        changed=[_array(event.changed) for event in events],
-        before=[orjson.dumps(event.before).decode() for event in events],
-        after=[orjson.dumps(event.after).decode() for event in events],
+        kinds=[event.name for event, _ in events],
+        entity_ids=[_array(event.entity_ids) for event, _ in events],
+        changed=[_array(event.changed) for event, _ in events],
+        before=[orjson.dumps(event.before).decode() for event, _ in events],
+        after=[orjson.dumps(event.after).decode() for event, _ in events],
+        cause_seqs=[cause.seq if cause else None for _, cause in events],
+        depths=[cause.depth + 1 if cause else 0 for _, cause in events],
     )
     assert len(rows) == len(events), "the workspace has no feed head"
     return max(int(row["seq"]) for row in rows)

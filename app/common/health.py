@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from app.common import telemetry
 from app.common.leases import DueTable
+from app.common.reaction_log import reactions_behind
 from app.common.revision import older_revisions
 from app.common.work import Doors, Unavailable
 
@@ -46,6 +47,10 @@ def health_routes(doors: Doors, due_tables: Mapping[str, DueTable]) -> list[Rout
             async with doors.open_system() as system:
                 for kind, table in due_tables.items():
                     telemetry.due_rows.labels(kind).set(await table.count(system))
+                for lag in await reactions_behind(system):
+                    telemetry.reactions_behind.labels(lag.consumer).set(lag.events)
+                    telemetry.reactions_behind_seconds.labels(lag.consumer).set(lag.oldest_s)
+                    telemetry.reactions_set_aside.labels(lag.consumer).set(lag.set_aside)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return [Route("/health/live", live), Route("/health/ready", ready), Route("/metrics", metrics)]

@@ -15,8 +15,7 @@ from uuid import UUID
 
 from redis.exceptions import RedisError
 
-from app.common.feed.doorbell import PRESENCE, REVOCATION, FeedBell, request_path_redis
-from app.common.feed.hub import Hub
+from app.common.feed.doorbell import PRESENCE, REVOCATION, FeedBell, Listener, request_path_redis
 from app.common.work import Whose
 from app.settings import Settings
 
@@ -79,23 +78,23 @@ class RedisBells:
     def __init__(self, url: str) -> None:
         self._feed = FeedBell(url)
         self._due = DueBell(url)
-        self._hub: Hub | None = None
+        self._listener: Listener | None = None
         self._learn: Learn | None = None
 
     async def start(self) -> None:
         await self._feed.start()
 
-    def listen(self, hub: Hub) -> None:
-        self._hub = hub
-        self._feed.listen(hub)
+    def listen(self, listener: Listener) -> None:
+        self._listener = listener
+        self._feed.listen(listener)
 
     async def stop(self) -> None:
         await self._due.stop()
         await self._feed.stop()
 
     def ring_feed(self, workspace_id: UUID, seq: int) -> None:
-        if self._hub is not None:
-            self._hub.look(workspace_id, seq)
+        if self._listener is not None:
+            self._listener.look(workspace_id, seq)
         self._feed.ring(workspace_id, seq)
 
     def ring_due(self, kind: str, key: UUID) -> None:
@@ -121,21 +120,21 @@ class LocalBells:
     """Without Redis: a process hears its own commits at once, another's by the poll."""
 
     def __init__(self) -> None:
-        self._hub: Hub | None = None
+        self._listener: Listener | None = None
         self._learn: Learn | None = None
 
     async def start(self) -> None:
         pass
 
-    def listen(self, hub: Hub) -> None:
-        self._hub = hub
+    def listen(self, listener: Listener) -> None:
+        self._listener = listener
 
     async def stop(self) -> None:
         pass
 
     def ring_feed(self, workspace_id: UUID, seq: int) -> None:
-        if self._hub is not None:
-            self._hub.look(workspace_id, seq)
+        if self._listener is not None:
+            self._listener.look(workspace_id, seq)
 
     def ring_due(self, kind: str, key: UUID) -> None:
         pass

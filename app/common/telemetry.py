@@ -65,6 +65,16 @@ feed_lag_seconds = Histogram(
 feed_found_by_poll = Counter(
     "feed_found_by_poll_total", "Feed events the poll found before the doorbell: 0 in calm times"
 )
+reactions = Counter("salespad_reactions_total", "Events that a consumer reacted to", ["consumer", "outcome"])
+reactions_behind = Gauge(
+    "salespad_reactions_behind", "Feed events that a consumer has not looked at", ["consumer"]
+)
+reactions_behind_seconds = Gauge(
+    "salespad_reactions_behind_seconds", "Age of the oldest event a consumer has not looked at", ["consumer"]
+)
+reactions_set_aside = Gauge(
+    "salespad_reactions_set_aside", "Events that a consumer failed to react to", ["consumer"]
+)
 subscribers = Gauge("salespad_subscribers", "Open feed subscriptions in this process")
 redis_up = Gauge("salespad_redis_up", "1 while the doorbell is connected to Redis")
 

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.common import telemetry
 from app.common.database import Statement, create_role_engine
 from app.common.domain import Actor, ActorKind, Event
-from app.common.feed_log import append_events
+from app.common.feed_log import Cause, append_events
 from app.settings import Settings
 
 ROLLBACK_WAIT_S = 5
@@ -100,7 +100,9 @@ class Work(Reads):
         super().__init__(driver)
         self._connection = connection
         self.workspace_id = workspace_id
-        self.events: list[Event] = []
+        self.events: list[tuple[Event, Cause | None]] = []
+        self.cause: Cause | None = None
+        """The event that is reacted to: what is announced now comes of it."""
         self.events_elsewhere: dict[UUID, list[Event]] = {}
         self.due: list[tuple[str, UUID]] = []
         self.revoked: dict[Whose, datetime] = {}
@@ -130,7 +132,7 @@ class Work(Reads):
                 await self._driver.execute("RELEASE SAVEPOINT sp")
 
     def announce(self, event: Event) -> None:
-        self.events.append(event)
+        self.events.append((event, self.cause))
 
     def announce_in(self, workspace_id: UUID, event: Event) -> None:
         """Through the system door, where one change may concern several workspaces (a person's name, say)."""
@@ -196,7 +198,7 @@ class Doors:
             yield work
             assert not work.events, "the system door has no workspace of its own: announce_in"
             for workspace_id in sorted(work.events_elsewhere):  # one order of their heads' locks: no deadlock
-                events = work.events_elsewhere[workspace_id]
+                events = [(event, None) for event in work.events_elsewhere[workspace_id]]
                 told[workspace_id] = await _append(work, workspace_id, events, by_user)
         self._ring(work, told)
 
@@ -210,7 +212,9 @@ class Doors:
             self.bells.ring_due(kind, key)
 
 
-async def _append(work: Work, workspace_id: UUID, events: Sequence[Event], by_user: UUID | None) -> int:
+async def _append(
+    work: Work, workspace_id: UUID, events: Sequence[tuple[Event, Cause | None]], by_user: UUID | None
+) -> int:
     actor_kind = ActorKind.HUMAN if by_user else ActorKind.SYSTEM
     return await append_events(work, workspace_id, events, actor_id=by_user, actor_kind=actor_kind)
 

@@ -20,6 +20,7 @@ from app.conversations.application.sending import SendingUseCases
 from app.conversations.domain.delivery import DUE as DELIVERY
 from app.conversations.domain.receiving import ReceivingAccount
 from app.conversations.domain.sending import AttachedFile
+from app.conversations.infrastructure.bulk import unassign_conversations
 from app.conversations.infrastructure.list_reads import (
     ConversationConditions,
     ConversationPage,
@@ -152,6 +153,7 @@ __all__ = [
     "receive_at_once",
     "receive_mail",
     "sending_use_cases",
+    "unassign_conversations",
     "wake_snoozed",
 ]
 

@@ -41,6 +41,7 @@ class FeedKind(StrEnum):
     CONVERSATION_UPDATED = "CONVERSATION_UPDATED"
     ACCOUNT_UPDATED = "ACCOUNT_UPDATED"
     IMPORT_PROGRESSED = "IMPORT_PROGRESSED"
+    MEMBER_CHANGED = "MEMBER_CHANGED"
     HEARTBEAT = "HEARTBEAT"
 
     @classmethod
@@ -63,6 +64,7 @@ enum_type(
     CONVERSATION_UPDATED="A conversation was made or changed.",
     ACCOUNT_UPDATED="A channel account was connected or changed.",
     IMPORT_PROGRESSED="An import went on or ended.",
+    MEMBER_CHANGED="Somebody joined, left, or has another role or name: `ids` is the user.",
     HEARTBEAT="Nothing happened: only the position. Keep its cursor.",
 )
 

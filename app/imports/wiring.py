@@ -11,6 +11,7 @@ from app.common.work import Doors, Work
 from app.imports.application.accepting import ImportUseCases
 from app.imports.application.running import RunImport
 from app.imports.domain.imports import DUE, ImportStatus, progressed
+from app.imports.infrastructure.bulk import unassign_imports
 from app.imports.infrastructure.reads import (
     import_and_position,
     imports_by_id,
@@ -58,4 +59,5 @@ __all__ = [
     "provenance_of_leads",
     "row_problems",
     "run_import",
+    "unassign_imports",
 ]

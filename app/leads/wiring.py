@@ -11,7 +11,7 @@ from app.leads.application.leads import LeadUseCases
 from app.leads.application.stages import StageUseCases
 from app.leads.application.timeline import TimelineUseCases
 from app.leads.domain.contact import SuppressionReason
-from app.leads.infrastructure.bulk import LostTheRace, upsert_leads
+from app.leads.infrastructure.bulk import LostTheRace, unassign_leads, upsert_leads
 from app.leads.infrastructure.contacts import ContactRepository, is_suppressed
 from app.leads.infrastructure.reads import (
     LeadConditions,
@@ -82,5 +82,6 @@ __all__ = [
     "suppress",
     "timeline",
     "touch",
+    "unassign_leads",
     "upsert_leads",
 ]

@@ -8,7 +8,7 @@ A message is a hint, `workspace:seq`; losing one costs at most the hub's poll.
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from broadcaster import Broadcast, BroadcastBackend, Event
@@ -18,7 +18,6 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from app.common import telemetry
-from app.common.feed.hub import Hub
 
 CHANNEL = "salespad:feed"
 PRESENCE = "salespad:presence"
@@ -29,6 +28,12 @@ PENDING_MAX = 1000
 PUBLISH_WAIT_S = 0.25
 RECONNECT_MAX_S = 1.0
 Look = Callable[[UUID | None, int | None], None]
+
+
+class Listener(Protocol):
+    """Who is told where something happened: the API's hub, the worker's reactor."""
+
+    def look(self, workspace_id: UUID | None, seq: int | None = None) -> None: ...
 
 
 def request_path_redis(url: str) -> Redis:
@@ -144,8 +149,8 @@ class FeedBell:
     async def start(self) -> None:
         await self._broadcast.connect()
 
-    def listen(self, hub: Hub) -> None:
-        self.hear(CHANNEL, hub.look)
+    def listen(self, listener: Listener) -> None:
+        self.hear(CHANNEL, listener.look)
 
     def hear(self, channel: str, look: Look) -> None:
         """`look` with each workspace that is named, and with None where hints may have been missed."""

@@ -111,6 +111,16 @@ def woken(ids: Sequence[UUID]) -> ConversationUpdated:
     )
 
 
+def unassigned(ids: Sequence[UUID], assignee_id: UUID) -> ConversationUpdated:
+    """Who looked after them is gone; many are told at once."""
+    return ConversationUpdated(
+        entity_ids=ids,
+        changed=["assignee"],
+        before={"assigneeId": str(assignee_id)},
+        after={"assigneeId": None},
+    )
+
+
 def started(id: UUID, *, lead_id: UUID) -> ConversationUpdated:
     return ConversationUpdated(entity_ids=[id], changed=["created"], after={"leadId": str(lead_id)})
 

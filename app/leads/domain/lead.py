@@ -6,7 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from app.common.domain import Invalid, Refusals, SalesPadError, clean_optional, clean_text
-from app.leads.domain.events import LeadCreated
+from app.leads.domain.events import LeadCreated, LeadUpdated
 from app.leads.domain.identity import (
     Identity,
     IdentityKind,
@@ -106,3 +106,10 @@ def rank_of(lead_id: UUID) -> str:
 
 def created(lead_ids: Sequence[UUID], source: LeadSource) -> LeadCreated:
     return LeadCreated(entity_ids=lead_ids, after={"source": source.value})
+
+
+def disowned(lead_ids: Sequence[UUID], owner_id: UUID) -> LeadUpdated:
+    """They belong to nobody now."""
+    return LeadUpdated(
+        entity_ids=lead_ids, changed=["owner"], before={"ownerId": str(owner_id)}, after={"ownerId": None}
+    )

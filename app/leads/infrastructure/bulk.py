@@ -15,6 +15,7 @@ from sqlalchemy import text
 from app.common.database import Statement
 from app.common.work import Work
 from app.leads.domain.identity import IdentityKind
+from app.leads.domain.lead import disowned
 from app.leads.domain.staged import ImportPolicy, LeadDefaults, StagedLead, WrittenLead
 
 MATCH_ATTEMPTS = 5
@@ -186,6 +187,33 @@ ADD_TAGS = Statement(
         """
     )
 )
+# `member` in the same snapshot: who is back has kept these, and what they were given since is no business of ours.
+# Rows are locked in the order in which imports lock them.
+DISOWN = Statement(
+    text(
+        """
+        WITH found AS MATERIALIZED (
+            SELECT id FROM lead
+            WHERE workspace_id = cast(:workspace_id as uuid) AND owner_id = cast(:user_id as uuid)
+                AND NOT EXISTS (
+                    SELECT FROM member
+                    WHERE workspace_id = cast(:workspace_id as uuid) AND user_id = cast(:user_id as uuid)
+                )
+            ORDER BY id LIMIT cast(:limit as bigint)
+        ), held AS MATERIALIZED (
+            SELECT id FROM lead
+            WHERE workspace_id = cast(:workspace_id as uuid) AND id IN (SELECT id FROM found)
+            ORDER BY id FOR NO KEY UPDATE
+        ), changed AS (
+            UPDATE lead SET owner_id = NULL, updated_at = now(), version = version + 1
+            WHERE workspace_id = cast(:workspace_id as uuid) AND owner_id = cast(:user_id as uuid)
+                AND id IN (SELECT id FROM held)
+            RETURNING id
+        )
+        SELECT (SELECT count(*) FROM found) AS found, array(SELECT id FROM changed ORDER BY id) AS ids
+        """
+    )
+)
 OUTCOMES = Statement(
     text(
         "SELECT n, lead_id, known, coalesce(outcome, 'UNCHANGED') AS outcome FROM pg_temp.stage_lead ORDER BY n"
@@ -226,6 +254,18 @@ async def upsert_leads(
         )
         for row in await work.fetch(OUTCOMES)
     ]
+
+
+async def unassign_leads(work: Work, workspace_id: UUID, user_id: UUID, *, limit: int) -> bool:
+    """Up to `limit` (<= EVENT_IDS_MAX) leads of somebody who is no member belong to nobody, and are announced.
+
+    False: there was none left.
+    """
+    row = await work.fetch_one(DISOWN, workspace_id=workspace_id, user_id=user_id, limit=limit)
+    assert row is not None
+    if row["ids"]:
+        work.announce(disowned(row["ids"], user_id))
+    return bool(row["found"])
 
 
 async def _match_and_write(
