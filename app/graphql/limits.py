@@ -5,7 +5,7 @@ measure is one iterative walk before the validator runs, which is what keeps hos
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -24,6 +24,8 @@ from graphql import (
 )
 from strawberry.extensions import SchemaExtension
 
+from app.graphql.cost import Term, terms_of
+
 MAX_TOKENS = 2000
 MAX_DEPTH = 12
 MAX_INTROSPECTION_DEPTH = 20
@@ -31,13 +33,19 @@ MAX_ALIASES = 30
 MAX_DIRECTIVES = 20
 MAX_ROOT_FIELDS = 20
 MAX_SELECTIONS = 500
+MAX_NODES = 10_000
+MAX_INTROSPECTION_NODES = 100_000
 MAX_DOCUMENT_CHARACTERS = 100_000
-ONCE = frozenset({"signIn", "signUp"})
+ONCE = frozenset(
+    {"signIn", "signUp", "requestPasswordReset", "resetPassword", "acceptInvitation", "changePassword"}
+)
 """Root fields a document may name once: aliases would make one request many attempts."""
 
+INTROSPECTION = frozenset({"__schema", "__type", "__typename"})
 
-def too_complex(message: str) -> GraphQLError:
-    return GraphQLError(message, extensions={"code": "QUERY_TOO_COMPLEX"})
+
+def too_complex(message: str, **told: int) -> GraphQLError:
+    return GraphQLError(message, extensions={"code": "QUERY_TOO_COMPLEX", **told})
 
 
 @dataclass
@@ -88,7 +96,7 @@ def _measure_selections(
             cost.directives += len(selection.directives or ())
             if isinstance(selection, FieldNode):
                 below_introspection = is_introspection or (
-                    depth == 1 and selection.name.value in ("__schema", "__type")
+                    depth == 1 and selection.name.value in INTROSPECTION
                 )
                 _count_field(selection, depth, cost, is_introspection=below_introspection)
                 if selection.selection_set:
@@ -116,10 +124,35 @@ class Checked:
     document: DocumentNode
     errors: tuple[GraphQLError, ...]
     root_fields: frozenset[str]
+    terms: dict[str, Term]
+    """Of its operations by name, where nothing is wrong with it."""
+
+    def refusals(
+        self, variables: Mapping[str, object] | None, operation_name: str | None
+    ) -> list[GraphQLError]:
+        """Why this document is not executed with these variables."""
+        if self.errors:
+            return list(self.errors)
+        if operation_name is None and len(self.terms) > 1:
+            # Strawberry would run the first one; the specification wants it said.
+            return [GraphQLError("Say which operation to run: send operationName.")]
+        term = next(iter(self.terms.values())) if operation_name is None else self.terms.get(operation_name)
+        nodes = term.count(variables or {}) if term else 0
+        if nodes <= self.max_nodes:
+            return []
+        return [
+            too_complex(
+                f"This asks for up to {nodes:,} objects; {self.max_nodes:,} may be asked for at once. "
+                "Ask for fewer per page (first, last).",
+                cost=nodes,
+                limit=self.max_nodes,
+            )
+        ]
 
     @property
-    def has_many_operations(self) -> bool:
-        return sum(isinstance(one, OperationDefinitionNode) for one in self.document.definitions) > 1
+    def max_nodes(self) -> int:
+        """The schema is in memory, and GraphiQL asks for all of it."""
+        return MAX_INTROSPECTION_NODES if self.root_fields <= INTROSPECTION else MAX_NODES
 
 
 class Documents:
@@ -142,7 +175,8 @@ class Documents:
         cost = measure(document)
         refusal = cost.refusal()
         errors = [refusal] if refusal else validate(self._schema, document)
-        checked = Checked(document, tuple(errors), frozenset(cost.root_fields))
+        terms = {} if errors else terms_of(self._schema, document)
+        checked = Checked(document, tuple(errors), frozenset(cost.root_fields), terms)
         self._checked[text] = checked
         if len(self._checked) > self._size:
             self._checked.popitem(last=False)
@@ -169,16 +203,9 @@ class CheckedDocuments(SchemaExtension):
         context = self.execution_context
         if context.query:
             checked = documents_of(context.schema._schema).check(context.query)
-            context.pre_execution_errors = list(checked.errors)
-            if (
-                not checked.errors
-                and checked.has_many_operations
-                and context._provided_operation_name is None
-            ):
-                # Strawberry would run the first one; the specification wants it said.
-                context.pre_execution_errors = [
-                    GraphQLError("Say which operation to run: send operationName.")
-                ]
+            context.pre_execution_errors = checked.refusals(
+                context.variables, context._provided_operation_name
+            )
         yield
 
 

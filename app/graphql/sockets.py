@@ -146,7 +146,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
         if not self.context.shares.is_on:
             return None
         checked = cast("Any", self.view).documents.check(operation.query)
-        if checked.errors or (checked.has_many_operations and operation.operation_name is None):
+        if checked.refusals(operation.variables, operation.operation_name):
             return None
         return cast("Checked", checked)
 
