@@ -4,22 +4,30 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from app.accounts.application.accounts import AccountUseCases
 from app.accounts.application.attempts import AttemptGate
+from app.accounts.application.members import MemberUseCases
+from app.accounts.application.own_sessions import OwnSessionUseCases
+from app.accounts.application.profile import ProfileUseCases
 from app.accounts.application.sessions import SessionUseCases
-from app.accounts.domain.ports import AccountStore
+from app.accounts.application.workspaces import WorkspaceUseCases
+from app.accounts.domain.ports import AccountStore, Profiles
 from app.accounts.domain.system_mail import SystemMail
 from app.accounts.infrastructure.audit import record_audit
+from app.accounts.infrastructure.members import MemberRepository
 from app.accounts.infrastructure.passwords import PasswordService
+from app.accounts.infrastructure.profiles import ProfileRepository
 from app.accounts.infrastructure.reads import (
     held_member_name,
     hold_member,
     list_members,
     member_by_id,
     phone_region,
+    read_workspace,
 )
 from app.accounts.infrastructure.repository import AccountRepository
 from app.accounts.infrastructure.revocations import RevocationService
@@ -27,6 +35,7 @@ from app.accounts.infrastructure.system_mails import DUE as SYSTEM_MAIL
 from app.accounts.infrastructure.system_mails import drop_old_mails, queue_system_mail
 from app.accounts.infrastructure.tables import system_mails
 from app.accounts.infrastructure.tokens import TokenService
+from app.accounts.infrastructure.workspaces import WorkspaceRepository
 from app.common.crypto import SecretBox
 from app.common.domain import Actor, Unauthenticated
 from app.common.work import Doors, Work
@@ -46,6 +55,8 @@ class AccountsServices:
     revocations: RevocationService
     sessions: SessionUseCases
     attempts: AttemptGate
+    own_sessions: OwnSessionUseCases
+    profiles: ProfileUseCases
 
     async def start(self) -> None:
         await self.revocations.start()
@@ -71,6 +82,11 @@ def accounts_services(settings: Settings, doors: Doors) -> AccountsServices:
         async with doors.open_system() as work:
             yield account_store(work, settings)
 
+    @asynccontextmanager
+    async def open_profiles(user_id: UUID) -> AsyncIterator[Profiles]:
+        async with doors.open_system(by_user=user_id) as work:
+            yield ProfileRepository(work, SecretBox(settings.credential_keys))
+
     attempts = AttemptGate(open_store=open_store)
     sessions = SessionUseCases(
         open_store=open_store,
@@ -86,6 +102,8 @@ def accounts_services(settings: Settings, doors: Doors) -> AccountsServices:
         revocations=revocations,
         sessions=sessions,
         attempts=attempts,
+        own_sessions=OwnSessionUseCases(open_store=open_store, tokens=tokens),
+        profiles=ProfileUseCases(open_profiles=open_profiles, attempts=attempts, passwords=passwords),
     )
 
 
@@ -114,6 +132,16 @@ def account_use_cases(work: Work, services: AccountsServices) -> AccountUseCases
     return AccountUseCases(account_store(work, services.settings), services.sessions)
 
 
+def member_use_cases(work: Work, workspace_id: UUID, actor: Actor) -> MemberUseCases:
+    """In a transaction of that workspace's door."""
+    return MemberUseCases(workspace_id, actor, MemberRepository(work), work, partial(record_audit, work))
+
+
+def workspace_use_cases(work: Work, workspace_id: UUID, actor: Actor) -> WorkspaceUseCases:
+    """In a transaction of that workspace's door."""
+    return WorkspaceUseCases(workspace_id, actor, WorkspaceRepository(work), partial(record_audit, work))
+
+
 __all__ = [
     "SYSTEM_MAIL",
     "AccountsServices",
@@ -126,8 +154,11 @@ __all__ = [
     "hold_member",
     "list_members",
     "member_by_id",
+    "member_use_cases",
     "phone_region",
     "queue_mail",
+    "read_workspace",
     "record_audit",
     "system_mails",
+    "workspace_use_cases",
 ]

@@ -5,8 +5,12 @@ from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.execution import ExecutionContext
 
+from app.accounts.presentation.members import MembersMutation
 from app.accounts.presentation.mutations import AccountsMutation
+from app.accounts.presentation.own_sessions import OwnSessionsMutation, OwnSessionsQuery
+from app.accounts.presentation.profile import ProfileMutation
 from app.accounts.presentation.queries import AccountsQuery
+from app.accounts.presentation.workspaces import WorkspacesMutation
 from app.channels.presentation.mutations import ChannelsMutation
 from app.channels.presentation.queries import ChannelsQuery, load_accounts
 from app.common.graphql import BatchFunction
@@ -29,7 +33,16 @@ from app.tags.presentation.queries import TagsQuery
 
 
 @strawberry.type(description="What can be read.")
-class Query(AccountsQuery, TagsQuery, LeadsQuery, ImportsQuery, ChannelsQuery, ConversationsQuery, FeedQuery):
+class Query(
+    AccountsQuery,
+    OwnSessionsQuery,
+    TagsQuery,
+    LeadsQuery,
+    ImportsQuery,
+    ChannelsQuery,
+    ConversationsQuery,
+    FeedQuery,
+):
     pass
 
 
@@ -37,6 +50,10 @@ class Query(AccountsQuery, TagsQuery, LeadsQuery, ImportsQuery, ChannelsQuery, C
 class Mutation(
     OnboardingMutation,
     AccountsMutation,
+    OwnSessionsMutation,
+    ProfileMutation,
+    MembersMutation,
+    WorkspacesMutation,
     TagsMutation,
     LeadsMutation,
     ImportsMutation,

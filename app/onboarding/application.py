@@ -1,6 +1,6 @@
-"""The use case that founds a workspace."""
+"""The use cases that found a workspace."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,13 +10,19 @@ from app.accounts.domain.attempt import Limits
 from app.accounts.domain.ports import AttemptCounter, PasswordHasher
 from app.accounts.domain.session import Caller, OpenedSession
 from app.accounts.domain.user import Membership, NewAccount
-from app.common.domain import ClientKind
+from app.accounts.domain.workspace import NewWorkspace
+from app.common.domain import Actor, ClientKind
 from app.onboarding.domain import Registration
 
 
 class Accounts(Protocol):
     async def create_account(self, account: NewAccount, caller: Caller) -> Membership:
         """Raises Conflict when the address has an account."""
+
+    async def create_workspace(
+        self, actor: Actor, fields: Mapping[str, str]
+    ) -> tuple[Membership, NewWorkspace]:
+        """Raises LimitReached."""
 
     async def open_session(self, member: Membership, client: ClientKind, caller: Caller) -> OpenedSession: ...
 
@@ -27,7 +33,7 @@ class DefaultStages(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Founding:
-    """What the modules below do in the one transaction of a sign-up."""
+    """What the modules below do in the one transaction that founds a workspace."""
 
     accounts: Accounts
     stages: DefaultStages
@@ -48,3 +54,10 @@ class OnboardingUseCases:
             owner = await founding.accounts.create_account(account, caller)
             await founding.stages.create_default_stages(owner.workspace_id, registration.locale)
             return await founding.accounts.open_session(owner, ClientKind.WEB, caller)
+
+    async def create_workspace(self, actor: Actor, fields: Mapping[str, str]) -> UUID:
+        """Another one for somebody who is signed in; `fields` are cleaned. Raises LimitReached."""
+        async with self.open_founding() as founding:
+            owner, new = await founding.accounts.create_workspace(actor, fields)
+            await founding.stages.create_default_stages(owner.workspace_id, new.locale)
+            return owner.workspace_id

@@ -7,9 +7,12 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from app.accounts.domain.events import MemberChanged
+from app.accounts.infrastructure.tables import audit_event
 from app.common.domain import ClientKind, Role
+from app.common.feed_log import feed_event
 from app.common.work import Doors
 from tests.fixtures.graphql import post
 from tests.fixtures.logs import remember
@@ -117,3 +120,21 @@ async def add_member(
             {"workspace_id": owner.workspace_id, "user_id": person.user_id, "role": role.value},
         )
     return await sign_in(person, workspace_id=owner.workspace_id, client=client)
+
+
+async def audited(doors: Doors, workspace_id: UUID) -> list[Any]:
+    """The workspace's audit log, oldest first."""
+    c = audit_event.c
+    async with doors.open_work(workspace_id) as work:
+        found = await work.execute(
+            select(audit_event).where(c.workspace_id == workspace_id).order_by(c.at, c.id)
+        )
+        return list(found)
+
+
+async def told(doors: Doors, workspace_id: UUID) -> list[Any]:
+    """The events `member.changed` of the workspace's feed, oldest first."""
+    c = feed_event.c
+    is_asked_for = (c.workspace_id == workspace_id) & (c.kind == MemberChanged.name)
+    async with doors.open_work(workspace_id) as work:
+        return list(await work.execute(select(feed_event).where(is_asked_for).order_by(c.seq)))

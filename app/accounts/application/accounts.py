@@ -1,5 +1,6 @@
 """What a module above asks of accounts inside a transaction of its own."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.accounts.application.sessions import SessionUseCases
@@ -7,7 +8,8 @@ from app.accounts.domain.audit import Author
 from app.accounts.domain.ports import AccountStore
 from app.accounts.domain.session import Caller, OpenedSession
 from app.accounts.domain.user import Membership, NewAccount
-from app.common.domain import ClientKind, Conflict
+from app.accounts.domain.workspace import MAX_OWNED, NewWorkspace, TooManyWorkspaces
+from app.common.domain import Actor, ClientKind, Conflict
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,21 @@ class AccountUseCases:
         author, id = Author.calling(caller, user_id=owner.user_id), owner.workspace_id
         await self.store.record(id, author, "workspace.created", object_id=id)
         return owner
+
+    async def create_workspace(
+        self, actor: Actor, fields: Mapping[str, str]
+    ) -> tuple[Membership, NewWorkspace]:
+        """`fields` are cleaned: `name`, and `locale` (else the person's) and `time_zone` (else the locale's). Raises
+        TooManyWorkspaces.
+        """
+        locale, owned = await self.store.lock_owner(actor.user_id)
+        if owned >= MAX_OWNED:
+            raise TooManyWorkspaces
+        new = NewWorkspace.of(**{"locale": locale, **fields})
+        owner = await self.store.add_workspace(actor.user_id, new)
+        id = owner.workspace_id
+        await self.store.record(id, Author.of(actor), "workspace.created", object_id=id)
+        return owner, new
 
     async def open_session(self, member: Membership, client: ClientKind, caller: Caller) -> OpenedSession:
         return await self.sessions.open_session(self.store, member, client, caller)

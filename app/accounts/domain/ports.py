@@ -1,6 +1,6 @@
 """What the use cases of accounts need from outside."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
@@ -9,8 +9,10 @@ from uuid import UUID
 from app.accounts.domain.attempt import Limits
 from app.accounts.domain.audit import Author
 from app.accounts.domain.session import AccessToken, Caller, LiveSession, RefreshToken, StoredSession
-from app.accounts.domain.user import Credentials, Membership, NewAccount
-from app.common.domain import ClientKind
+from app.accounts.domain.system_mail import SystemMail
+from app.accounts.domain.user import Addressee, Credentials, Membership, NewAccount
+from app.accounts.domain.workspace import NewWorkspace
+from app.common.domain import ClientKind, Event, Role
 
 
 class AuditLog(Protocol):
@@ -55,6 +57,27 @@ class AccountStore(Protocol):
     async def end_session(self, user_id: UUID, session_id: UUID) -> bool:
         """With its access tokens. False when there is none to end."""
 
+    async def find_own_session(self, user_id: UUID, session_id: UUID) -> UUID | None:
+        """The workspace of a live session of theirs."""
+
+    async def move_session(
+        self,
+        session_id: UUID,
+        from_workspace_id: UUID,
+        member: Membership,
+        token: RefreshToken,
+        caller: Caller,
+        *,
+        now: datetime,
+    ) -> LiveSession | None:
+        """Into the member's workspace, under a token of a new family. None when it is not live there any more."""
+
+    async def lock_owner(self, user_id: UUID) -> tuple[str, int]:
+        """The person's locale, and how many workspaces they own: nobody else makes one for them until the commit."""
+
+    async def add_workspace(self, user_id: UUID, new: NewWorkspace) -> Membership:
+        """With this owner, and its feed."""
+
     async def lock_attempts(self, keys: Iterable[bytes], *, now: datetime) -> dict[bytes, Sequence[datetime]]:
         """The attempts under these keys; nobody else reads them until this transaction ends."""
 
@@ -91,3 +114,46 @@ class PasswordHasher(Protocol):
 
 class TokenIssuer(Protocol):
     def issue(self, session: LiveSession) -> AccessToken: ...
+
+
+class Members(Protocol):
+    async def lock(self, workspace_id: UUID, acting_id: UUID, user_id: UUID) -> Mapping[UUID, Role]:
+        """The roles of these two, as far as they are members, and of every owner; they stay until the commit. Nothing
+        when `acting_id` is no member.
+        """
+
+    async def save_role(self, workspace_id: UUID, user_id: UUID, role: Role) -> None:
+        """Their tokens with the old one are void."""
+
+    async def remove(self, workspace_id: UUID, user_id: UUID) -> None:
+        """With their sessions, tokens and API keys there."""
+
+
+class Workspaces(Protocol):
+    async def save(self, workspace_id: UUID, fields: Mapping[str, str]) -> Sequence[str]:
+        """Which of them it changed."""
+
+
+class Profiles(Protocol):
+    """A person over all their workspaces, in one transaction."""
+
+    @property
+    def record(self) -> AuditLog: ...
+
+    async def save(self, user_id: UUID, fields: Mapping[str, str]) -> bool:
+        """Whether anything differed."""
+
+    async def list_workspaces(self, user_id: UUID) -> Sequence[UUID]:
+        """Those they belong to."""
+
+    async def find_password_hash(self, user_id: UUID) -> str | None: ...
+
+    async def replace_password(self, user_id: UUID, verified: str | None, fresh: str) -> Addressee | None:
+        """A reset under way is void with it. None when `verified` is the hash no more."""
+
+    async def end_other_sessions(self, user_id: UUID, kept_session_id: UUID) -> None: ...
+
+    def announce_in(self, workspace_id: UUID, event: Event) -> None: ...
+
+    @property
+    def queue_mail(self) -> Callable[[UUID, SystemMail], Awaitable[None]]: ...

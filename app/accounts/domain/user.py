@@ -1,11 +1,13 @@
 """A person, their workspace, and what is acceptable in each field."""
 
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
 
-from app.common.domain import Invalid, Role
+from app.common.domain import Invalid, Refusals, Role, SalesPadError, clean_text
 
 MAX_EMAIL = 254
 MAX_LOCAL_PART = 64
@@ -30,6 +32,14 @@ class NewAccount:
 class Credentials:
     user_id: UUID
     password_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """Whom a mail goes to, and in which language."""
+
+    email: str
+    locale: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +75,25 @@ def clean_locale(locale: str, *path: str) -> str:
     if locale not in REGIONS:
         raise Invalid(f"Choose a language that is there: {' or '.join(REGIONS)}.", path=path)
     return locale
+
+
+Clean = Callable[[str, str], str]
+"""A text and where it stands in the input; raises Invalid there."""
+PROFILE: Mapping[str, Clean] = {"name": clean_text, "locale": clean_locale}
+
+
+def cleaned(given: Mapping[str, str | None], rules: Mapping[str, Clean]) -> dict[str, str]:
+    """The fields that were given, each cleaned by its rule. Raises Refusals, one for each that cannot be taken."""
+    kept: dict[str, str] = {}
+    refusals: list[SalesPadError] = []
+    for field, text in given.items():
+        path = re.sub("_([a-z])", lambda found: found[1].upper(), field)
+        try:
+            if text is None:
+                raise Invalid("Give a value, or leave this out to keep what there is.", path=(path,))
+            kept[field] = rules[field](text, path)
+        except SalesPadError as refusal:
+            refusals.append(refusal)
+    if refusals:
+        raise Refusals(refusals)
+    return kept

@@ -3,23 +3,26 @@
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import Text, bindparam, cast, select
+from sqlalchemy import Text, bindparam, cast, func, select
 
-from app.accounts.infrastructure.tables import app_user, member, workspace
+from app.accounts.infrastructure.tables import app_user, member, session, workspace
 from app.common.database import Statement
 from app.common.work import Doors, Reads, Work
 
+WORKSPACE_FIELDS = (
+    cast(workspace.c.id, Text).label("workspace_id"),
+    workspace.c.name.label("workspace_name"),
+    workspace.c.locale,
+    workspace.c.time_zone,
+    workspace.c.phone_region,
+)
 MEMBERSHIPS = Statement(
     select(
         cast(app_user.c.id, Text).label("user_id"),
         app_user.c.name.label("user_name"),
         app_user.c.email,
         app_user.c.locale.label("user_locale"),
-        cast(workspace.c.id, Text).label("workspace_id"),
-        workspace.c.name.label("workspace_name"),
-        workspace.c.locale,
-        workspace.c.time_zone,
-        workspace.c.phone_region,
+        *WORKSPACE_FIELDS,
         member.c.role,
     )
     .join_from(member, app_user, member.c.user_id == app_user.c.id)
@@ -29,23 +32,33 @@ MEMBERSHIPS = Statement(
     .limit(1000)
 )
 
+SESSIONS = Statement(
+    select(
+        cast(session.c.id, Text).label("id"),
+        session.c.client,
+        session.c.user_agent,
+        session.c.ip_prefix,
+        session.c.created_at,
+        session.c.last_used_at,
+        *WORKSPACE_FIELDS,
+    )
+    .join_from(session, workspace, session.c.workspace_id == workspace.c.id)
+    .where(
+        session.c.user_id == bindparam("user_id"),
+        session.c.revoked_at.is_(None),
+        session.c.expires_at > func.now(),
+    )
+    .order_by(session.c.last_used_at.desc(), session.c.id.desc())
+    .limit(100)
+)
+WORKSPACE = Statement(select(*WORKSPACE_FIELDS).where(workspace.c.id == bindparam("workspace_id")))
+
 HOLD_MEMBER = Statement(
     select(member.c.user_id)
     .where(member.c.workspace_id == bindparam("workspace_id"), member.c.user_id == bindparam("user_id"))
     .with_for_update(key_share=True, read=True)
 )
-MEMBER = Statement(
-    select(cast(app_user.c.id, Text).label("id"), app_user.c.name, app_user.c.email, app_user.c.locale)
-    .join_from(member, app_user, member.c.user_id == app_user.c.id)
-    .where(member.c.workspace_id == bindparam("workspace_id"), member.c.user_id == bindparam("user_id"))
-)
-HOLD_NAME = Statement(
-    select(app_user.c.name)
-    .join_from(member, app_user, member.c.user_id == app_user.c.id)
-    .where(member.c.workspace_id == bindparam("workspace_id"), member.c.user_id == bindparam("user_id"))
-    .with_for_update(key_share=True, read=True, of=member)
-)
-MEMBERS = Statement(
+OF_WORKSPACE = (
     select(
         cast(app_user.c.id, Text).label("id"),
         app_user.c.name,
@@ -56,8 +69,14 @@ MEMBERS = Statement(
     )
     .join_from(member, app_user, member.c.user_id == app_user.c.id)
     .where(member.c.workspace_id == bindparam("workspace_id"))
-    .order_by(app_user.c.name, app_user.c.id)
-    .limit(1000)
+)
+MEMBER = Statement(OF_WORKSPACE.where(member.c.user_id == bindparam("user_id")))
+MEMBERS = Statement(OF_WORKSPACE.order_by(app_user.c.name, app_user.c.id).limit(1000))
+HOLD_NAME = Statement(
+    select(app_user.c.name)
+    .join_from(member, app_user, member.c.user_id == app_user.c.id)
+    .where(member.c.workspace_id == bindparam("workspace_id"), member.c.user_id == bindparam("user_id"))
+    .with_for_update(key_share=True, read=True, of=member)
 )
 PHONE_REGION = Statement(select(workspace.c.phone_region).where(workspace.c.id == bindparam("workspace_id")))
 
@@ -68,6 +87,17 @@ async def read_memberships(doors: Doors, user_id: UUID) -> list[asyncpg.Record]:
     """
     async with doors.open_system() as system:
         return await system.fetch(MEMBERSHIPS, user_id=user_id)
+
+
+async def read_sessions(doors: Doors, user_id: UUID) -> list[asyncpg.Record]:
+    """Somebody's live sessions in all their workspaces, the one used last first."""
+    async with doors.open_system() as system:
+        return await system.fetch(SESSIONS, user_id=user_id)
+
+
+async def read_workspace(doors: Doors, workspace_id: UUID) -> asyncpg.Record | None:
+    async with doors.open_reads(workspace_id) as reads:
+        return await reads.fetch_one(WORKSPACE, workspace_id=workspace_id)
 
 
 async def hold_member(work: Work, workspace_id: UUID, user_id: UUID) -> bool:

@@ -1,15 +1,17 @@
 """The port `AccountStore` in Core, on the system door: what it touches comes before any tenant."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import delete, func, insert, null, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.accounts.domain.session import Caller, LiveSession, RefreshToken, StoredSession
-from app.accounts.domain.user import REGIONS, Credentials, Membership, NewAccount
+from app.accounts.domain.user import Credentials, Membership, NewAccount
+from app.accounts.domain.workspace import NewWorkspace
 from app.accounts.infrastructure.audit import record_audit
 from app.accounts.infrastructure.endings import end_session
 from app.accounts.infrastructure.tables import app_user, login_attempt, member, session, workspace
@@ -32,23 +34,26 @@ class AccountRepository:
         user_id: UUID | None = made.scalar()
         if user_id is None:
             return None
-        time_zone, phone_region = REGIONS[account.locale]
-        founded = await self._work.execute(
-            insert(workspace)
-            .values(
-                name=account.workspace_name,
-                locale=account.locale,
-                time_zone=time_zone,
-                phone_region=phone_region,
-            )
-            .returning(workspace.c.id)
-        )
+        new = NewWorkspace.of(name=account.workspace_name, locale=account.locale)
+        return await self.add_workspace(user_id, new)
+
+    async def add_workspace(self, user_id: UUID, new: NewWorkspace) -> Membership:
+        founded = await self._work.execute(insert(workspace).values(asdict(new)).returning(workspace.c.id))
         owner = Membership(user_id, founded.scalar_one(), Role.OWNER)
         await self._work.execute(
             insert(member).values(workspace_id=owner.workspace_id, user_id=user_id, role=owner.role)
         )
         await self._work.execute(insert(feed_head).values(workspace_id=owner.workspace_id))
         return owner
+
+    async def lock_owner(self, user_id: UUID) -> tuple[str, int]:
+        locked = await self._work.execute(
+            select(app_user.c.locale).where(app_user.c.id == user_id).with_for_update(key_share=True)
+        )
+        owned = await self._work.execute(
+            select(func.count()).where(member.c.user_id == user_id, member.c.role == Role.OWNER)
+        )
+        return locked.scalar_one(), owned.scalar_one()
 
     async def find_credentials(self, email: str) -> Credentials | None:
         found = await self._work.execute(
@@ -158,6 +163,49 @@ class AccountRepository:
 
     async def end_session(self, user_id: UUID, session_id: UUID) -> bool:
         return await end_session(self._work, user_id, session_id)
+
+    async def find_own_session(self, user_id: UUID, session_id: UUID) -> UUID | None:
+        found = await self._work.execute(
+            select(session.c.workspace_id).where(
+                session.c.id == session_id, session.c.user_id == user_id, session.c.revoked_at.is_(None)
+            )
+        )
+        return found.scalar_one_or_none()
+
+    async def move_session(
+        self,
+        session_id: UUID,
+        from_workspace_id: UUID,
+        member: Membership,
+        token: RefreshToken,
+        caller: Caller,
+        *,
+        now: datetime,
+    ) -> LiveSession | None:
+        moved = await self._work.execute(
+            update(session)
+            .where(
+                session.c.id == session_id,
+                session.c.user_id == member.user_id,
+                session.c.workspace_id == from_workspace_id,
+                session.c.revoked_at.is_(None),
+                session.c.expires_at > now,
+            )
+            .values(
+                workspace_id=member.workspace_id,
+                family_hash=token.family_hash,
+                token_hash=token.token_hash,
+                prev_hash=null(),
+                rotated_at=null(),
+                expires_at=func.least(now + self._refresh_ttl, session.c.created_at + self._session_ttl),
+                user_agent=caller.user_agent,
+                ip_prefix=caller.ip_prefix,
+                last_used_at=now,
+            )
+            .returning(session.c.client)
+        )
+        client = moved.scalar_one_or_none()
+        return LiveSession(session_id, member, ClientKind(client)) if client else None
 
     async def lock_attempts(self, keys: Iterable[bytes], *, now: datetime) -> dict[bytes, Sequence[datetime]]:
         rows = [

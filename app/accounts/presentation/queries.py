@@ -38,7 +38,10 @@ class AccountsQuery:
     @query(requires=Role.VIEWER, extension=True, description="Who is signed in, and in which workspace.")
     async def viewer(self, info: Info) -> Viewer:
         actor = info.context.signed_in
-        viewer = Viewer.of(await read_memberships(info.context.doors, actor.user_id), actor.workspace_id)
+        rows = await read_memberships(info.context.doors, actor.user_id)
+        if actor.is_api_key:  # it is bound to one workspace, and learns of no other
+            rows = [row for row in rows if row["workspace_id"] == str(actor.workspace_id)]
+        viewer = Viewer.of(rows, actor.workspace_id)
         if viewer is None:
             raise unauthenticated("You are no member of this workspace any more: sign in again.")
         return viewer

@@ -34,6 +34,16 @@ class Workspace:
     time_zone: str = strawberry.field(description="IANA name, such as America/Sao_Paulo.")
     phone_region: str = strawberry.field(description="Country of phone numbers without a prefix, such as BR.")
 
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> Self:
+        return cls(
+            id=row["workspace_id"],
+            name=row["workspace_name"],
+            locale=row["locale"],
+            time_zone=row["time_zone"],
+            phone_region=row["phone_region"],
+        )
+
 
 @strawberry.type(description="A workspace somebody belongs to.")
 class Membership:
@@ -63,7 +73,7 @@ class Viewer:
     @classmethod
     def of(cls, rows: Sequence[asyncpg.Record], workspace_id: UUID) -> Self | None:
         """None for somebody who belongs to that workspace no more."""
-        memberships = [Membership(workspace=_workspace(row), role=Role(row["role"])) for row in rows]
+        memberships = [Membership(workspace=Workspace.of(row), role=Role(row["role"])) for row in rows]
         for row, here in zip(rows, memberships, strict=True):
             if here.workspace.id == str(workspace_id):
                 return cls(user=_user(row), workspace=here.workspace, role=here.role, memberships=memberships)
@@ -72,16 +82,6 @@ class Viewer:
 
 def _user(row: asyncpg.Record) -> User:
     return User(id=row["user_id"], name=row["user_name"], email=row["email"], locale=row["user_locale"])
-
-
-def _workspace(row: asyncpg.Record) -> Workspace:
-    return Workspace(
-        id=row["workspace_id"],
-        name=row["workspace_name"],
-        locale=row["locale"],
-        time_zone=row["time_zone"],
-        phone_region=row["phone_region"],
-    )
 
 
 @strawberry.type(
@@ -211,3 +211,96 @@ class RefreshSessionInput:
 @strawberry.input(description="A session to end.")
 class SignOutInput:
     refresh_token: str = strawberry.field(description="Any refresh token the session has had.")
+
+
+@strawberry.type(description="A member as they are after the change.")
+class MemberPayload(Payload):
+    member: Member | None = strawberry.field(description="Null when refused.", default=None)
+
+
+@strawberry.type(description="A session of the viewer's that is going on.")
+class SessionInfo:
+    id: strawberry.ID = strawberry.field(description="Id.")
+    client: ClientKind = strawberry.field(description="What it was opened from.")
+    user_agent: str = strawberry.field(
+        description="What the browser or program called itself, at most 300 characters."
+    )
+    ip_prefix: str = strawberry.field(description="The /24 or /64 it was last used from; may be empty.")
+    workspace: Workspace = strawberry.field(description="Where.")
+    created_at: datetime = strawberry.field(description="When it was opened.")
+    last_used_at: datetime = strawberry.field(description="When it was opened or refreshed last.")
+    current: bool = strawberry.field(description="Whether it is the one that asks.")
+
+    @classmethod
+    def of(cls, row: asyncpg.Record, current_id: UUID) -> Self:
+        return cls(
+            id=row["id"],
+            client=ClientKind(row["client"]),
+            user_agent=row["user_agent"],
+            ip_prefix=row["ip_prefix"],
+            workspace=Workspace.of(row),
+            created_at=row["created_at"],
+            last_used_at=row["last_used_at"],
+            current=row["id"] == str(current_id),
+        )
+
+
+@strawberry.type(description="The viewer as they are after the change.")
+class UserPayload(Payload):
+    user: User | None = strawberry.field(description="Null when refused.", default=None)
+
+
+@strawberry.type(description="A workspace as it is after the change.")
+class WorkspacePayload(Payload):
+    workspace: Workspace | None = strawberry.field(description="Null when refused.", default=None)
+
+
+@strawberry.input(description="A workspace of the viewer's.")
+class SwitchWorkspaceInput:
+    workspace_id: strawberry.ID = strawberry.field(description="One they belong to.")
+    cookie: bool = strawberry.field(
+        description="Put the refresh token into a cookie for POST /auth/refresh: for browsers. Leaving needs none.",
+        default=False,
+    )
+
+
+@strawberry.input(description="A session of the viewer's.")
+class SessionInput:
+    id: strawberry.ID = strawberry.field(description="Which.")
+
+
+@strawberry.input(description="What to change of oneself; what is left out stays.")
+class UpdateProfileInput:
+    name: str | None = strawberry.field(description="What colleagues see.", default=strawberry.UNSET)
+    locale: str | None = strawberry.field(description="Language: pt-BR or en.", default=strawberry.UNSET)
+
+
+@strawberry.input(description="A new password.")
+class ChangePasswordInput:
+    current_password: str = strawberry.field(description="The one until now.")
+    new_password: str = strawberry.field(description="8 to 1,000 characters of any kind.")
+
+
+@strawberry.input(description="What to change of the workspace; what is left out stays.")
+class UpdateWorkspaceInput:
+    name: str | None = strawberry.field(description="What members see.", default=strawberry.UNSET)
+    locale: str | None = strawberry.field(
+        description="Language of what the system writes here: pt-BR or en.", default=strawberry.UNSET
+    )
+    time_zone: str | None = strawberry.field(
+        description="IANA name, such as America/Sao_Paulo.", default=strawberry.UNSET
+    )
+    phone_region: str | None = strawberry.field(
+        description="Country of phone numbers without a prefix, such as BR.", default=strawberry.UNSET
+    )
+
+
+@strawberry.input(description="What a member may do from now on.")
+class ChangeMemberRoleInput:
+    user_id: strawberry.ID = strawberry.field(description="Who.")
+    role: Role = strawberry.field(description="As what. Only an owner may make or unmake an owner.")
+
+
+@strawberry.input(description="A member of the workspace.")
+class MemberInput:
+    user_id: strawberry.ID = strawberry.field(description="Who.")

@@ -2,10 +2,21 @@
 
 import strawberry
 
-from app.accounts.presentation.types import SessionPayload, accounts, caller, check_cookie
+from app.accounts.domain.user import cleaned
+from app.accounts.domain.workspace import WORKSPACE
+from app.accounts.presentation.types import (
+    SessionPayload,
+    Workspace,
+    WorkspacePayload,
+    accounts,
+    caller,
+    check_cookie,
+)
+from app.accounts.wiring import read_workspace
+from app.common.domain import Role
 from app.common.graphql import Info, mutation
 from app.onboarding.domain import Registration
-from app.onboarding.presentation.types import SignUpInput
+from app.onboarding.presentation.types import CreateWorkspaceInput, SignUpInput
 from app.onboarding.wiring import onboarding_use_cases
 
 
@@ -26,3 +37,16 @@ class OnboardingMutation:
         onboarding = onboarding_use_cases(info.context.doors, accounts(info.context))
         opened = await onboarding.sign_up(registration, caller(info.context))
         return await SessionPayload.of(info.context, opened, cookie=input.cookie)
+
+    @mutation(
+        requires=Role.VIEWER,
+        personal=True,
+        description="Founds another workspace of the viewer's, with its default stages. Go there with switchWorkspace.",
+    )
+    async def create_workspace(self, info: Info, input: CreateWorkspaceInput) -> WorkspacePayload:
+        chosen = {"name": input.name, "locale": input.locale, "time_zone": input.time_zone}
+        fields = cleaned({field: text for field, text in chosen.items() if text is not None}, WORKSPACE)
+        onboarding = onboarding_use_cases(info.context.doors, accounts(info.context))
+        workspace_id = await onboarding.create_workspace(info.context.signed_in, fields)
+        row = await read_workspace(info.context.doors, workspace_id)
+        return WorkspacePayload(workspace=Workspace.of(row) if row else None)

@@ -15,3 +15,15 @@ class SignUpInput:
     cookie: bool = strawberry.field(
         description="Put the refresh token into a cookie for POST /auth/refresh: for browsers.", default=False
     )
+
+
+@strawberry.input(description="A workspace to found.")
+class CreateWorkspaceInput:
+    name: str = strawberry.field(description="Usually the company's name.")
+    locale: str | None = strawberry.field(
+        description="pt-BR or en: of the workspace and its first stages; left out, the viewer's own.",
+        default=None,
+    )
+    time_zone: str | None = strawberry.field(
+        description="IANA name, such as America/Sao_Paulo; left out, the locale's usual one.", default=None
+    )

@@ -1,0 +1,111 @@
+import asyncio
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from app.common.domain import ClientKind, Role
+from app.common.work import Doors
+from tests.api.accounts.visitor import REFRESH, SESSION, VIEWER, Visitor, execute, ids
+from tests.factories.accounts import Person, add_member, audited, sign_up
+
+SWITCH = f"mutation ($input: SwitchWorkspaceInput!) {{ switchWorkspace(input: $input) {{ {SESSION} }} }}"
+JOIN = "INSERT INTO member (workspace_id, user_id, role) VALUES (:workspace_id, :user_id, :role)"
+COOKIE = "__Host-sp_rt"
+
+
+async def joined(visitor: Visitor, doors: Doors, role: Role = Role.MEMBER) -> tuple[dict[str, Any], UUID]:
+    """A session of somebody who belongs to a second workspace, and that workspace."""
+    session, other = await visitor.sign_up(), ids(await visitor.sign_up(name="Eve"))
+    given = {"workspace_id": other["workspace_id"], "user_id": ids(session)["user_id"], "role": role}
+    await execute(doors, JOIN, **given)
+    return session, other["workspace_id"]
+
+
+async def test_the_session_goes_on_in_the_other_workspace(visitor: Visitor, doors: Doors) -> None:
+    session, other_id = await joined(visitor, doors)
+    payload = await visitor.ask(SWITCH, session["accessToken"], workspaceId=str(other_id))
+    assert payload["errors"] == []
+    fresh = payload["session"]
+    viewer = fresh["viewer"]
+    assert (viewer["workspace"]["id"], viewer["role"]) == (str(other_id), "MEMBER")
+    assert len(viewer["memberships"]) == 2
+    seen = await visitor.ask(VIEWER, fresh["accessToken"])
+    assert seen["workspace"]["id"] == str(other_id)
+
+    old = await visitor.ask(REFRESH, refreshToken=session["refreshToken"])
+    assert [error["code"] for error in old["errors"]] == ["UNAUTHENTICATED"]
+    refreshed = await visitor.ask(REFRESH, refreshToken=fresh["refreshToken"])  # the old one ended nothing
+    assert refreshed["session"]["viewer"]["workspace"]["id"] == str(other_id)
+
+    rows = await execute(
+        doors,
+        "SELECT id, workspace_id FROM session WHERE user_id = :user_id",
+        user_id=ids(session)["user_id"],
+    )
+    (row,) = rows.all()
+    assert row.workspace_id == other_id
+    entry = (await audited(doors, other_id))[-1]
+    assert (entry.action, entry.object_id, entry.actor_id) == (
+        "workspace.entered",
+        row.id,
+        ids(session)["user_id"],
+    )
+    assert (entry.before, entry.after) == ({}, {})
+
+
+async def test_with_a_cookie_the_refresh_token_is_in_no_answer(visitor: Visitor, doors: Doors) -> None:
+    session, other_id = await joined(visitor, doors)
+    answer = await visitor.post(SWITCH, session["accessToken"], workspaceId=str(other_id), cookie=True)
+    assert answer.json()["data"]["switchWorkspace"]["session"]["refreshToken"] is None
+    assert answer.cookies[COOKIE]
+    refreshed = await visitor.auth("refresh", Cookie=f"{COOKIE}={answer.cookies[COOKIE]}")
+    seen = await visitor.ask(VIEWER, refreshed.json()["accessToken"])
+    assert seen["workspace"]["id"] == str(other_id)
+
+
+@pytest.mark.parametrize("workspace_id", ["", "x", str(uuid4()), "foreign"])
+async def test_no_workspace_of_theirs(visitor: Visitor, doors: Doors, workspace_id: str) -> None:
+    session, _ = await joined(visitor, doors)
+    if workspace_id == "foreign":
+        workspace_id = str(ids(await visitor.sign_up())["workspace_id"])
+    payload = await visitor.ask(SWITCH, session["accessToken"], workspaceId=workspace_id)
+    assert [(error["code"], error["path"]) for error in payload["errors"]] == [("NOT_FOUND", ["workspaceId"])]
+    assert payload["errors"][0]["message"] == "You are not a member of such a workspace: ask its owner."
+    unharmed = await visitor.ask(REFRESH, refreshToken=session["refreshToken"])
+    assert unharmed["errors"] == []
+
+
+async def test_of_two_at_once_one_wins(visitor: Visitor, doors: Doors) -> None:
+    for _ in range(8):
+        session, other_id = await joined(visitor, doors)
+        payloads = await asyncio.gather(
+            *(
+                visitor.ask(SWITCH, session["accessToken"], workspaceId=str(other_id), cookie=cookie)
+                for cookie in (True, False, True)
+            )
+        )
+        won = [payload["session"] for payload in payloads if payload["session"]]
+        assert len(won) == 1
+        assert [error["code"] for payload in payloads for error in payload["errors"]] == ["CONFLICT"] * 2
+
+
+async def test_an_ended_session_goes_nowhere(visitor: Visitor, doors: Doors) -> None:
+    """Even while its access token is not known to be void here."""
+    session, other_id = await joined(visitor, doors)
+    await execute(
+        doors,
+        "UPDATE session SET revoked_at = now() WHERE user_id = :user_id",
+        user_id=ids(session)["user_id"],
+    )
+    payload = await visitor.ask(SWITCH, session["accessToken"], workspaceId=str(other_id))
+    assert [error["code"] for error in payload["errors"]] == ["CONFLICT"]
+
+
+async def test_a_session_of_an_extension_stays_where_it_is(ana: Person, doors: Doors) -> None:
+    in_anas = await add_member(doors, ana, role=Role.MEMBER, client=ClientKind.EXTENSION)
+    away = await sign_up(ana.http)
+    for workspace_id in (ana.workspace_id, away.workspace_id):
+        given = {"input": {"workspaceId": str(workspace_id)}}
+        (error,) = (await in_anas.run(SWITCH, given))["switchWorkspace"]["errors"]
+        assert error["code"] == "FORBIDDEN"
