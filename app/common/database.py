@@ -4,6 +4,8 @@ One engine per database role. SQLAlchemy opens no transaction of its own (AUTOCO
 sent by `work.py` alone, on the driver's connection, so that the tenant rides in the same round trip as BEGIN.
 """
 
+import os
+import socket
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -33,6 +35,8 @@ from sqlalchemy.types import TypeDecorator
 from app.settings import Settings
 
 DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+PROCESS = f"{socket.gethostname()[:30]}:{os.getpid()}"
+"""By which `doctor` counts processes in pg_stat_activity."""
 
 metadata = MetaData(
     naming_convention={
@@ -154,7 +158,7 @@ def create_role_engine(settings: Settings, role: str, pool_size: int) -> AsyncEn
             "timeout": 5,
             "server_settings": {
                 "role": role,
-                "application_name": f"salespad/{role}",
+                "application_name": f"salespad/{role} {PROCESS}",
                 "statement_timeout": str(int(settings.statement_timeout_s * 1000)),
                 "idle_in_transaction_session_timeout": "60000",
                 "timezone": "UTC",

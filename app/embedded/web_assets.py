@@ -62,6 +62,11 @@ def failure() -> str | None:
     return _read(FAILURE)
 
 
+def has_node() -> bool:
+    """Whether the machine's own will do; else a build fetches one."""
+    return _system_node() is not None
+
+
 def build() -> None:
     """Bring `web/dist/` up to date; nothing happens when it is. Blocks while Node works (10 to 60 s).
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import secrets
 import socket
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from app.embedded import doctor
 from app.embedded.config import OFF, Config
+from app.embedded.doctor import machine
+from app.embedded.doctor.finding import judge_clock
 from app.embedded.processes import free_port
 from app.embedded.state import Home
 
@@ -75,35 +78,50 @@ def test_wrong_settings(config: Config, monkeypatch: pytest.MonkeyPatch, name: s
 
 
 def test_platform_without_binaries(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "find_binaries", lambda: None)
-    monkeypatch.setattr(doctor.redis, "find_server", lambda: None)
+    monkeypatch.setattr(machine, "find_binaries", lambda: None)
+    monkeypatch.setattr(machine.redis, "find_server", lambda: None)
     assert problems(config) == {"postgres": "no embedded PostgreSQL for this platform"}
 
 
 def test_root_without_any_way(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(doctor, "can_unshare", lambda: False)
+    monkeypatch.setattr(machine, "can_unshare", lambda: False)
     monkeypatch.setattr(os, "access", lambda path, _mode: str(path) != "/var/lib")
     assert problems(config) == {"user": "root, and PostgreSQL refuses root"}
-
-
-def test_database_behind_the_code_and_too_strong_role() -> None:
-    assert doctor.judge_migrations({"0"}).fix == "run  python3 -m app migrate"
-    assert doctor.judge_role("sp_app", is_too_strong=True, can_set=True).fix
-    assert doctor.judge_role("sp_app", is_too_strong=False, can_set=False).fix
-    assert not doctor.judge_role("sp_app", is_too_strong=False, can_set=True).fix
 
 
 def test_a_check_that_breaks_is_a_finding(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     def break_down() -> None:
         raise ValueError("unforeseen")
 
-    monkeypatch.setattr(doctor, "find_binaries", break_down)
+    monkeypatch.setattr(machine, "find_binaries", break_down)
     assert "unforeseen" in problems(config)["binaries"]
 
 
-async def test_the_tests_own_database_is_well() -> None:
-    url = os.environ.get("SALESPAD_DATABASE_URL")
-    if not url:
-        pytest.skip("needs the database of `python3 -m app test`")
-    assert [finding for finding in await doctor.ask_database(url) if finding.fix] == []
+def test_production_without_mail_or_address(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("JWT_SECRET", "CREDENTIAL_KEYS", "PREVIOUS_JWT_SECRETS"):
+        monkeypatch.setenv(f"SALESPAD_{name}", secrets.token_urlsafe(48))
+    assert {"settings", "mail out"}.isdisjoint(problems(config))
+    monkeypatch.setenv("SALESPAD_ENV", "production")
+    found = problems(config)
+    assert "lead to http://127.0.0.1" in found["settings"]
+    assert "invitations" in found["mail out"]
+    monkeypatch.setenv("SALESPAD_SYSTEM_SMTP_URL", "smtp://mail.example.com")
+    monkeypatch.setenv("SALESPAD_PUBLIC_URL", "https://sales.example.com")
+    assert {"settings", "mail out"}.isdisjoint(problems(config))
+    monkeypatch.setenv("SALESPAD_PREVIOUS_JWT_SECRETS", "changeme" * 4)
+    assert "SALESPAD_PREVIOUS_JWT_SECRETS" in problems(config)["settings"]
+
+
+def test_files_folder(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SALESPAD_FILES_DIR", str(tmp_path / "files"))
+    assert "files" not in problems(config)
+    monkeypatch.setattr(machine, "ENOUGH_BYTES", 2**62)
+    assert {"files", "disk"} <= set(problems(config))
+
+
+def test_clocks() -> None:
+    assert list(judge_clock("Redis's", 2.4, doubt_s=0.5)) == []
+    (found,) = judge_clock("the database's", -90, doubt_s=0)
+    assert found.fix
+    assert "90.0 s behind" in found.text
