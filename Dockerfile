@@ -10,10 +10,12 @@ COPY web/ ./
 RUN npm run build
 
 FROM ${PYTHON_IMAGE} AS packages
-COPY app/requirements-server.lock /build/
+# server, or otel: with what sends traces.
+ARG LOCK=server
+COPY app/requirements-${LOCK}.lock /build/requirements.lock
 RUN python -m venv /opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir --require-hashes --no-deps --only-binary=:all: \
-        -r /build/requirements-server.lock
+        -r /build/requirements.lock
 
 FROM ${PYTHON_IMAGE}
 ENV PATH=/opt/venv/bin:$PATH \

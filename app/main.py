@@ -16,7 +16,7 @@ from app.accounts.presentation.http import auth_routes
 from app.accounts.wiring import SYSTEM_MAIL, accounts_services, system_mails
 from app.channels.presentation.webhooks import webhook_routes
 from app.channels.wiring import INBOUND, inbound_events
-from app.common import telemetry
+from app.common import telemetry, tracing
 from app.common.feed.hub import Hub
 from app.common.health import health_routes
 from app.common.hosts import front_door
@@ -77,6 +77,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     refuse_missing_database(settings)
     refuse_weak_secrets(settings)
     telemetry.configure_logging(settings)
+    tracing.configure_tracing(settings, "api")
     process = Process.of(settings)
     view = GraphQLView(settings, process)
 
@@ -92,6 +93,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         yield
         await warming
         await process.stop()
+        await asyncio.to_thread(tracing.flush)
 
     return Starlette(
         routes=[

@@ -80,6 +80,10 @@ class Settings(BaseSettings):
     graphiql: bool | None = Field(default=None, description="Serve GraphiQL; default: on, off in production")
     log_format: str | None = Field(default=None, description="json or console; default: json in production")
     log_level: str = Field(default="info", description="debug, info, warning or error")
+    otel: bool = Field(
+        default=False,
+        description="Send traces (needs the extra `otel`); the OTEL_* variables say where to",
+    )
 
     access_token_ttl_s: int = Field(default=600, ge=1, description="Life of an access token, seconds")
     refresh_token_ttl_s: int = Field(

@@ -21,7 +21,7 @@ from saq.queue.redis import RedisQueue
 
 from app.accounts.wiring import SYSTEM_MAIL, create_postman, drop_old_mails, system_mails
 from app.channels.wiring import IMAP, imap_mailboxes, mailbox_follower, seal_anew
-from app.common import telemetry
+from app.common import telemetry, tracing
 from app.common.feed_log import drop_old_events, raise_floors
 from app.common.idempotency import drop_old_keys
 from app.common.jobs import DRAIN, QUEUE, create_bells
@@ -154,7 +154,8 @@ class Drainer:
                 async with self._doors.open_system() as system:
                     await due.table.give_back(system, claims[number:])
                 return
-            await self._handle(kind, due, claim)
+            with tracing.span("due row", kind=kind, key=str(claim.id), attempt=claim.attempt):
+                await self._handle(kind, due, claim)
 
     async def tick(self) -> None:
         """Every poll: give back what dead workers held, and drain everything; neither waits for the other, since under
@@ -376,6 +377,7 @@ def main() -> None:
     refuse_missing_database(settings)
     refuse_weak_credential_keys(settings)
     telemetry.configure_logging(settings)
+    tracing.configure_tracing(settings, "worker")
     asyncio.run(run(settings))
 
 

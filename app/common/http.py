@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
-from app.common import telemetry
+from app.common import telemetry, tracing
 from app.settings import Settings
 
 SAFE_HEADERS = {
@@ -76,7 +77,7 @@ class RequestLog:
                 message["headers"] = [*headers, (b"x-request-id", request_id.encode())]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with structlog.contextvars.bound_contextvars(request_id=request_id), _span(scope):
             try:
                 await self._app(scope, receive, send_with_headers)
             except Exception as error:
@@ -95,6 +96,12 @@ class RequestLog:
             500, "INTERNAL_SERVER_ERROR", f"Unexpected error. Quote {error_id} to whoever runs this server."
         )
         await answer(scope, receive, send)
+
+
+def _span(scope: Scope) -> AbstractContextManager[None]:
+    if scope["type"] != "http" or scope["path"] in QUIET_PATHS:
+        return nullcontext()
+    return tracing.span("http request", method=scope["method"])
 
 
 def loggable_path(scope: Scope) -> str:

@@ -22,6 +22,7 @@ from aiosmtplib import (
 )
 from email_validator import EmailNotValidError
 
+from app.common import tracing
 from app.common.domain import Invalid
 from app.common.egress import Egress
 from app.common.mail_servers import CannotReach, MailServer, Protocol, ReachProblem, mail_server
@@ -74,8 +75,9 @@ class Mailer:
             raise NotSent("BAD_ADDRESS", is_final=True) from None
         content = self._composed(letter, envelope)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                await self._hand_over(self._server, envelope, content)
+            with tracing.span("smtp send", kind="system_mail"):
+                async with asyncio.timeout(self._timeout_s):
+                    await self._hand_over(self._server, envelope, content)
         except CannotReach as failure:
             raise NotSent(failure.problem) from None
         except SMTPRecipientsRefused as refused:

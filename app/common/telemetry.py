@@ -37,12 +37,14 @@ with _hidden("rich"):
 with _hidden("opentelemetry"):
     import redis.asyncio  # noqa: F401 - whoever imports it next finds it here
 
+from app.common import tracing  # noqa: E402
 from app.settings import Settings  # noqa: E402
 
 ALLOWED_KEYS = frozenset(
     {
         "event", "level", "timestamp", "logger", "request_id", "error_id", "exception", "operation", "operation_type",
         "method", "path", "status", "duration_ms", "workspace_id", "user_id", "session_id", "kind", "key", "seq",
+        "trace_id",
         "attempt", "rows", "count", "reason", "port", "host", "process", "consumer", "code", "error_type", "wait_s",
     }
 )  # fmt: skip
@@ -131,6 +133,12 @@ def _log_the_end(kind: type[BaseException], error: BaseException, trace: Traceba
     log.critical("ended by an error", error_type=kind.__name__, exc_info=error.with_traceback(trace))
 
 
+def _with_trace(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if of := tracing.trace_id():
+        entry["trace_id"] = of
+    return entry
+
+
 def configure_logging(settings: Settings) -> None:
     as_json = (settings.log_format or ("json" if settings.is_production else "console")) == "json"
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
@@ -143,7 +151,7 @@ def configure_logging(settings: Settings) -> None:
         structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
     )
     structlog.configure(
-        processors=[*shared, _trace, _allow_listed, renderer],
+        processors=[*shared, _with_trace, _trace, _allow_listed, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.common import telemetry
+from app.common import telemetry, tracing
 from app.common.database import Statement, create_role_engine
 from app.common.domain import Actor, ActorKind, Event
 from app.common.feed_log import Cause, append_events
@@ -169,7 +169,7 @@ class Doors:
         look rows up by their keys, which PostgreSQL otherwise plans anew every time, for longer than it runs them.
         """
         begin = f"BEGIN; {_tenant(workspace_id)}{PLANS_ONCE if plans_once else ''}"
-        async with _transaction(self._engine, begin) as (driver, connection):
+        async with _transaction(self._engine, begin, door="work") as (driver, connection):
             work = Work(driver, connection, workspace_id)
             yield work
             assert not work.events_elsewhere, "a tenant's door announces to its own workspace"
@@ -180,7 +180,7 @@ class Doors:
     async def open_reads(self, workspace_id: UUID) -> AsyncIterator[Reads]:
         """One snapshot of one workspace: one per root field, for a connection does one thing at a time."""
         begin = f"BEGIN READ ONLY; {_tenant(workspace_id)}"
-        async with _transaction(self._engine, begin) as (driver, _):
+        async with _transaction(self._engine, begin, door="reads") as (driver, _):
             yield Reads(driver)
 
     @asynccontextmanager
@@ -193,7 +193,7 @@ class Doors:
         """
         begin = f"BEGIN{PLANS_ONCE if plans_once else ''}"
         told: dict[UUID, int] = {}
-        async with _transaction(self._system_engine, begin) as (driver, connection):
+        async with _transaction(self._system_engine, begin, door="system") as (driver, connection):
             work = Work(driver, connection, None)
             yield work
             assert not work.events, "the system door has no workspace of its own: announce_in"
@@ -225,8 +225,10 @@ def _tenant(workspace_id: UUID) -> str:
 
 
 @asynccontextmanager
-async def _transaction(engine: AsyncEngine, begin: str) -> AsyncIterator[tuple[Driver, AsyncConnection]]:
-    with _translated():
+async def _transaction(
+    engine: AsyncEngine, begin: str, *, door: str
+) -> AsyncIterator[tuple[Driver, AsyncConnection]]:
+    with tracing.leaf(f"transaction {door}"), _translated():
         async with engine.connect() as connection:
             raw = await connection.get_raw_connection()
             driver = cast("Driver", raw.driver_connection)

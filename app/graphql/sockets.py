@@ -134,8 +134,9 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
             return
         started, failed = time.perf_counter(), False
         try:
-            async with asyncio.timeout(self.context.settings.operation_timeout_s):
-                await super().run_operation(operation)
+            with cast("Any", self.view).traced(operation.query, kind):
+                async with asyncio.timeout(self.context.settings.operation_timeout_s):
+                    await super().run_operation(operation)
         except TimeoutError as error:
             failed = True
             await operation.send_initial_errors([GraphQLError("Timed out.", original_error=error)])

@@ -8,7 +8,7 @@ its session is revoked; its frames are Strawberry's to read. Operations run in S
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from strawberry.types.execution import ExecutionResult
 from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UNSET
 
-from app.common import telemetry
+from app.common import telemetry, tracing
 from app.common.domain import Actor, Unauthenticated
 from app.common.graphql import Context
 from app.graphql.answers import VARY, Refused, accepted_type, encode_json, json_response, status_of
@@ -159,14 +159,15 @@ class GraphQLView(GraphQL[Context, None]):
     ) -> ExecutionResult:
         started, kind = time.perf_counter(), self.operation_type(asked.query, asked.operation_name)
         try:
-            async with asyncio.timeout(self._settings.operation_timeout_s):
-                result = await schema.execute(
-                    asked.query,
-                    variable_values=asked.variables,
-                    context_value=context,
-                    operation_name=asked.operation_name,
-                    allowed_operation_types=kinds,
-                )
+            with self.traced(asked.query, kind):
+                async with asyncio.timeout(self._settings.operation_timeout_s):
+                    result = await schema.execute(
+                        asked.query,
+                        variable_values=asked.variables,
+                        context_value=context,
+                        operation_name=asked.operation_name,
+                        allowed_operation_types=kinds,
+                    )
         except TimeoutError as error:
             result = ExecutionResult(None, [GraphQLError("Timed out.", original_error=error)])
         except (CannotGetOperationTypeError, InvalidOperationTypeError) as error:
@@ -174,6 +175,14 @@ class GraphQLView(GraphQL[Context, None]):
             result = ExecutionResult(None, [GraphQLError(message, original_error=error)])
         telemetry.measure_operation(kind, time.perf_counter() - started, failed=bool(result.errors))
         return result
+
+    def traced(self, query: str | None, kind: str) -> AbstractContextManager[None]:
+        """Named by our own fields: an operation's name is the client's word."""
+        if not tracing.is_on():
+            return nullcontext()
+        checked = self.documents.check(query or "") if kind != "unknown" else None
+        fields = sorted(checked.root_fields) if checked and not checked.errors else []
+        return tracing.span(f"graphql {kind}", type=kind, fields=",".join(fields))
 
     def operation_type(self, query: str | None, name: str | None) -> str:
         """Of the operation that is to run."""

@@ -28,6 +28,7 @@ from app.channels.domain.ports import (
     SendingAccount,
     Unknown,
 )
+from app.common import tracing
 from app.common.egress import Egress
 from app.common.mail_servers import (
     CannotReach,
@@ -140,8 +141,9 @@ class SmtpSender:
         pool = self._pool(account)
         doubt = Doubt()
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._send(account.address, message, pool, doubt)
+            with tracing.span("smtp send", kind="message"):
+                async with asyncio.timeout(self._timeout_s):
+                    return await self._send(account.address, message, pool, doubt)
         except Exception as error:  # noqa: BLE001 - in doubt nothing may be raised; before, `_not_sent` raises it
             if doubt.is_open:
                 return Unknown("NO_ANSWER", "The connection was lost after the message had begun to go out.")
