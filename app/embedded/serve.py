@@ -44,7 +44,7 @@ def serve(host: str, port: int, *, app: str = APP) -> None:
     gc.disable()  # half a second of a start is collections among what is being imported; the lifespan enables it
     import uvicorn
 
-    from app.embedded.websockets import FrameWritingProtocol
+    from app.embedded.websockets import FrameWritingProtocol, StreamEndingProtocol
 
     config = uvicorn.Config(
         app,
@@ -52,7 +52,7 @@ def serve(host: str, port: int, *, app: str = APP) -> None:
         host=host,
         port=port,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
-        http="httptools",
+        http=StreamEndingProtocol,
         ws=FrameWritingProtocol,
         ws_per_message_deflate=False,
         ws_max_size=262_144,

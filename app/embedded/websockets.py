@@ -1,4 +1,5 @@
-"""uvicorn's websocket with one thing more: a text frame written at once, for what goes to hundreds of sockets.
+"""uvicorn's protocols with one thing more each: event streams that end when the server does, and a text frame written
+at once, for what goes to hundreds of sockets.
 
 ASGI's `send` serialises each frame anew and wakes whoever waits; where a frame's bytes are the same for many that is
 most of the cost. Offered to the app as an ASGI extension, which it does without under another server. Leans on names of
@@ -8,9 +9,21 @@ uvicorn's that are not documented: pinned, with a contract test.
 from functools import lru_cache
 from typing import Any
 
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 WRITE_TEXT = "salespad.write_text"
+ENDS_AT_SHUTDOWN = "salespad.ends_at_shutdown"
+
+
+class StreamEndingProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP, which would wait for event streams to end by themselves when it stops. They are marked in their
+    scope's state, and cut: their clients come back to another process."""
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self.cycle is not None and self.cycle.scope["state"].get(ENDS_AT_SHUTDOWN):
+            self.transport.close()
 
 
 class FrameWritingProtocol(WebSocketsSansIOProtocol):

@@ -97,7 +97,7 @@ def json_response(
     response = Response(
         encode_json(body), status, dict(headers or {}), media_type=f"{media_type}; charset=utf-8"
     )
-    if status == 503:
+    if status in (429, 503):
         response.headers.setdefault("Retry-After", str(RETRY_AFTER_S))
     return response
 

@@ -41,11 +41,11 @@ from app.common.graphql import Context
 from app.common.sharing import Frame, Scope, SharedItem, reads_viewer
 from app.common.work import Unavailable
 from app.graphql.errors import present_errors
-from app.graphql.limits import Checked
+from app.graphql.limits import Checked, documents_of
 
 
 class Sending(Protocol):
-    """One operation on a socket, as the pipeline sees it."""
+    """One operation on a socket or a stream, as the pipeline sees it."""
 
     query: str
     operation_name: str | None
@@ -105,6 +105,17 @@ def share_key(schema: GraphQLSchema, checked: Checked, operation: Sending, actor
     variables = {name: text for name, text in (operation.variables or {}).items() if name in names}
     key = [operation.query, operation.operation_name, variables, [str(part) for part in scope]]
     return sys.intern(json.dumps(key, sort_keys=True)), scope
+
+
+def shareable(operation: Sending, schema: Schema, context: Context) -> Checked | None:
+    """The document, where its items may be shared. One that is refused goes to Strawberry, which tells it."""
+    if not context.shares.is_on:
+        return None
+    try:
+        checked = documents_of(schema._schema).check(operation.query)
+    except GraphQLError:
+        return None
+    return None if checked.refusals(operation.variables, operation.operation_name) else checked
 
 
 # ── the pipeline ──────────────────────────────────────────────────────────────────────────────────────────────────────

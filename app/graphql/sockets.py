@@ -23,12 +23,11 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 from strawberry.types.execution import ExecutionResult
 
 from app.common import telemetry
-from app.common.domain import Actor
 from app.common.graphql import Context
 from app.common.sharing import Frame
 from app.graphql.errors import present_errors
 from app.graphql.limits import Checked
-from app.graphql.sharing import payload_of, run_shared
+from app.graphql.sharing import payload_of, run_shared, shareable
 
 FORBIDDEN = 4403
 WRITE_TEXT = "salespad.write_text"
@@ -94,7 +93,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
             message = {"type": "connection_init"}
         await super().handle_connection_init(message)
         if self.connection_acknowledged and self._watch is None and self.context.actor is not None:
-            self._watch = asyncio.create_task(self._close_when_over(self.context.actor))
+            self._watch = asyncio.create_task(self._close_when_over())
 
     async def handle_ping(self, message: Any) -> None:
         payload = {"payload": message["payload"]} if message.get("payload") is not None else {}
@@ -126,7 +125,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
         kind = cast("Any", self.view).operation_type(operation.query, operation.operation_name)
         if kind == "subscription":
             telemetry.operations.labels(kind, "ok").inc()
-            checked = self._shareable(operation)
+            checked = shareable(cast("SocketOperation", operation), cast("Schema", self.schema), self.context)
             if checked is None:
                 await super().run_operation(operation)
             else:
@@ -141,15 +140,6 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
             failed = True
             await operation.send_initial_errors([GraphQLError("Timed out.", original_error=error)])
         telemetry.measure_operation(kind, time.perf_counter() - started, failed=failed)
-
-    def _shareable(self, operation: Operation[Context, None]) -> Checked | None:
-        """The document, where its items may be shared. One that is refused goes to Strawberry, which tells it."""
-        if not self.context.shares.is_on:
-            return None
-        checked = cast("Any", self.view).documents.check(operation.query)
-        if checked.refusals(operation.variables, operation.operation_name):
-            return None
-        return cast("Checked", checked)
 
     async def _run_shared(self, operation: SocketOperation, checked: Checked) -> None:
         try:
@@ -189,17 +179,23 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
                 await self._watch
         await super().shutdown()
 
-    async def _close_when_over(self, actor: Actor) -> None:
+    async def _close_when_over(self) -> None:
         """The client reconnects with a fresh token and resumes by its cursor, so closing costs it nothing."""
-        revocations = self.context.services["accounts"].revocations
-        reason = "session revoked"
-        try:
-            async with asyncio.timeout(max(0.0, actor.expires_at - time.time())):
-                await revocations.until_revoked(actor)
-        except TimeoutError:
-            reason = "token expired"
+        reason = await until_over(self.context)
         with suppress(RuntimeError, WebSocketDisconnect, WebSocketDisconnected):
             await self.websocket.close(FORBIDDEN, reason)
+
+
+async def until_over(context: Context) -> str:
+    """Waits for the end of the actor's token, and says why: expired, or revoked."""
+    actor = context.signed_in
+    revocations = context.services["accounts"].revocations
+    try:
+        async with asyncio.timeout(max(0.0, actor.expires_at - time.time())):
+            await revocations.until_revoked(actor)
+    except TimeoutError:
+        return "token expired"
+    return "session revoked"
 
 
 def _is_well_formed(message: object) -> bool:

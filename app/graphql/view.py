@@ -7,7 +7,8 @@ its session is revoked; its frames are Strawberry's to read. Operations run in S
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import timedelta
 from functools import cached_property
@@ -28,14 +29,23 @@ from strawberry.types.unset import UNSET
 
 from app.common import telemetry, tracing
 from app.common.domain import Actor, Unauthenticated
-from app.common.graphql import Context
-from app.graphql.answers import VARY, Refused, accepted_type, encode_json, json_response, status_of
-from app.graphql.errors import present_result
+from app.common.graphql import Context, unauthenticated
+from app.graphql.answers import (
+    EVENT_STREAM,
+    VARY,
+    Refused,
+    accepted_type,
+    encode_json,
+    json_response,
+    status_of,
+)
+from app.graphql.errors import error_body, present_result
 from app.graphql.graphiql import graphiql_page
 from app.graphql.limits import documents_of
 from app.graphql.requests import METHODS, Asked, bad_request, capped, decode_json, not_allowed, read_request
 from app.graphql.schema import BATCHES, schema
 from app.graphql.sockets import TextSocket, TransportHandler
+from app.graphql.streams import EventStream, told_at_once
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -64,6 +74,8 @@ class GraphQLView(GraphQL[Context, None]):
         )
         self._settings, self._process = settings, process
         self.documents = documents_of(schema._schema)
+        self._streams: Counter[Hashable] = Counter()
+        """Open, by session."""
 
     @cached_property
     def limiter(self) -> "RateLimiter":
@@ -80,7 +92,8 @@ class GraphQLView(GraphQL[Context, None]):
             response = await self._answer(Request(scope, capped(scope, receive)))
         except Refused as refused:
             response = refused.response
-        response.headers["Cache-Control"] = "no-store"
+        if response.media_type != EVENT_STREAM:
+            response.headers["Cache-Control"] = "no-store"
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Vary"] = VARY
         await response(scope, receive, send)
@@ -93,19 +106,35 @@ class GraphQLView(GraphQL[Context, None]):
         context = await self.get_context(request, own)
         if self._wants_graphiql(request):
             return graphiql_page(self._settings)
+        response = await self._respond(request, context)
+        del own.headers["content-length"]
+        response.raw_headers.extend(own.raw_headers)
+        return response
+
+    async def _respond(self, request: Request, context: Context) -> Response:
+        """Raises Refused."""
         accepted = accepted_type(request)
         asked = await read_request(request, self.documents)
         kind = self.operation_type(asked.query, asked.operation_name)
         if request.method == "GET" and kind in ("mutation", "subscription"):
             raise not_allowed(f"Send a {kind} by POST.", "POST")
         if kind == "subscription":
-            raise bad_request("Subscribe over the websocket (graphql-transport-ws) at this address.")
+            return self._stream(asked, accepted, context)
         told = present_result(await self._execute(asked, context, kinds=KINDS_BY[request.method]))
-        response = json_response(told.body, status_of(told, accepted), media_type=accepted)
-        del own.headers["content-length"]
-        response.raw_headers.extend(own.raw_headers)
-        response.status_code = max(response.status_code, own.status_code)  # 429: a mutation was throttled
-        return response
+        if accepted == EVENT_STREAM:
+            return told_at_once(told.body)
+        status = max(status_of(told, accepted), context.response.status_code)  # 429: a mutation was throttled
+        return json_response(told.body, status, media_type=accepted)
+
+    def _stream(self, asked: Asked, accepted: str, context: Context) -> Response:
+        """Raises Refused."""
+        if accepted != EVENT_STREAM:
+            raise bad_request(
+                "Subscribe over the websocket (graphql-transport-ws) here, or accept text/event-stream first."
+            )
+        if context.actor is None:
+            return told_at_once(error_body(unauthenticated().message, "UNAUTHENTICATED"))
+        return EventStream(asked, context, self._streams)
 
     async def get_context(self, request: Request | WebSocket, response: Any) -> Context:
         context = Context(
