@@ -11,13 +11,21 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.embedded import redis
 from app.embedded.config import OFF, ROOT, Config, check_environment
 from app.embedded.postgres import STOP_S, Cluster
-from app.embedded.processes import EmbeddedError, is_alive, keep_or_choose, mark, stop, why_not_free
+from app.embedded.processes import (
+    EmbeddedError,
+    free_port,
+    is_alive,
+    keep_or_choose,
+    mark,
+    stop,
+    why_not_free,
+)
 from app.embedded.state import AlreadyRunning, Home, Run, Secrets, read_json
 from app.embedded.supervisor import Child, Supervisor, describe, exited, say, tail
 from app.embedded.tether import LAUNCHER_PID
@@ -90,6 +98,8 @@ class Launch:
 
     async def start(self) -> None:
         await asyncio.to_thread(self.clear_leftovers)
+        if not self.config.port:  # as `api --port 0`: any that is free
+            self.config = replace(self.config, port=free_port())
         if reason := why_not_free(self.config.port, self.config.host):
             raise EmbeddedError(reason)
         self.state.url = self.config.url

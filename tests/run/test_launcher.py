@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -54,6 +55,15 @@ def test_starts_and_stops_everything(launcher: Launcher) -> None:
     assert process.wait(STOP_S) == 0
     assert launcher.alive() == []
     assert launcher.state()["pids"] == {}
+
+
+def test_port_0_takes_a_free_one(launcher: Launcher) -> None:
+    launcher.port = 0
+    launcher.start_ready()
+    url = launcher.state()["url"]
+    assert f"App        {url}\n" in launcher.text
+    with urlopen(f"{url}/health/ready") as answer:
+        assert answer.status == 200
 
 
 def test_second_run_says_where_the_first_one_is(launcher: Launcher) -> None:
