@@ -16,7 +16,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from app.common import telemetry
+from app.common import telemetry, tracing
 from app.common.feed_log import Cause
 from app.common.reaction_log import (
     ATTEMPTS,
@@ -213,7 +213,8 @@ class Reactor:
             seq = 0
             for event in attempt.events:
                 work.cause = Cause(event.seq, event.depth)
-                is_done = await consumer.reactions[event.name](work, event)
+                with tracing.span("reaction", consumer=consumer.name, kind=event.name):
+                    is_done = await consumer.reactions[event.name](work, event)
                 seq = event.seq if is_done else event.seq - 1
                 if not is_done:
                     break

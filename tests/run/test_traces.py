@@ -13,8 +13,9 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from app.common import tracing
+from app.common.domain import Role
 from app.settings import Settings
-from tests.factories.accounts import PASSWORD, sign_up
+from tests.factories.accounts import PASSWORD, add_member, sign_up
 from tests.factories.conversations import open_conversation
 from tests.factories.imports import import_leads, profile
 from tests.factories.sending import accepted, smtp_account, until_status
@@ -23,6 +24,7 @@ from tests.fixtures.logs import leaks
 from tests.fixtures.processes import ROOT, eventually
 from tests.fixtures.smtp import ScriptedSmtp
 
+REMOVE = "mutation ($input: MemberInput!) { removeMember(input: $input) { ok } }"
 TRACE_ID = re.compile(r"trace_id=(\w{32})")
 
 
@@ -79,6 +81,7 @@ EXPECTED = {
     ("salespad-worker", "due row"),
     ("salespad-worker", "transaction system"),
     ("salespad-worker", "smtp send"),
+    ("salespad-worker", "reaction"),
 }
 
 
@@ -96,6 +99,8 @@ async def test_what_was_done_is_there_and_nobody_s_words(settings: Settings, col
             await ana.post("query { viewer { markerOfAField } }")
             await ana.post("{ markerInAText(")
             await import_leads(ana, [profile("marker.of.a.lead")])
+            bruno = await add_member(own.doors, ana, role=Role.MEMBER)
+            await ana.run(REMOVE, {"input": {"userId": str(bruno.user_id)}})
             account_id = await smtp_account(ana, own.doors, own.settings, smtp.url)
             opened = await open_conversation(ana, own.doors, account_id=account_id)
             message = await accepted(ana, opened.id, body="A marker of a text", subject="A marker of a text")

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from app.common.work import Doors
-from app.embedded.doctor import ask_database
+from app.embedded.doctor.database import ask_database
 from app.settings import Settings
 from tests.factories.accounts import Person
 from tests.factories.inbound import letter, new_message_id, post_mail, receive, rows, sent_message, worked_on
