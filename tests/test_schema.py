@@ -29,7 +29,10 @@ ROOTS = (Query, Mutation, Subscription)
 ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
     "open, go on with and end a session": (
         None,
-        frozenset({"signUp", "signIn", "refreshSession", "signOut"}),
+        frozenset(
+            {"signUp", "signIn", "refreshSession", "signOut"}
+            | {"acceptInvitation", "requestPasswordReset", "resetPassword"}
+        ),
     ),
     "own profile, password, sessions, read pointers, drafts; viewer, members; workspaces; presence": (
         Role.VIEWER,
@@ -63,6 +66,7 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
         frozenset(
             {"connectEmail", "updateChannelAccount", "disconnectChannelAccount"}
             | {"changeMemberRole", "removeMember", "auditEvents"}
+            | {"inviteMember", "revokeInvitation", "invitations"}
         ),
     ),
     "the workspace itself, its owner, billing": (Role.OWNER, frozenset({"updateWorkspace"})),

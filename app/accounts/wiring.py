@@ -8,16 +8,27 @@ from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from uuid_utils.compat import uuid7
+
 from app.accounts.application.accounts import AccountUseCases
 from app.accounts.application.attempts import AttemptGate
+from app.accounts.application.invitations import InvitationUseCases
 from app.accounts.application.members import MemberUseCases
 from app.accounts.application.own_sessions import OwnSessionUseCases
 from app.accounts.application.profile import ProfileUseCases
+from app.accounts.application.resets import ResetUseCases
 from app.accounts.application.sessions import SessionUseCases
 from app.accounts.application.workspaces import WorkspaceUseCases
+from app.accounts.domain.invitation import Acceptances, Invitations
 from app.accounts.domain.ports import AccountStore, Profiles
+from app.accounts.domain.reset import Resets
 from app.accounts.domain.system_mail import SystemMail
 from app.accounts.infrastructure.audit import record_audit
+from app.accounts.infrastructure.invitations import (
+    AcceptanceRepository,
+    InvitationRepository,
+    list_invitations,
+)
 from app.accounts.infrastructure.members import MemberRepository
 from app.accounts.infrastructure.passwords import PasswordService
 from app.accounts.infrastructure.profiles import ProfileRepository
@@ -30,6 +41,7 @@ from app.accounts.infrastructure.reads import (
     read_workspace,
 )
 from app.accounts.infrastructure.repository import AccountRepository
+from app.accounts.infrastructure.resets import ResetRepository
 from app.accounts.infrastructure.revocations import RevocationService
 from app.accounts.infrastructure.system_mails import DUE as SYSTEM_MAIL
 from app.accounts.infrastructure.system_mails import drop_old_mails, queue_system_mail
@@ -57,6 +69,8 @@ class AccountsServices:
     attempts: AttemptGate
     own_sessions: OwnSessionUseCases
     profiles: ProfileUseCases
+    invitations: InvitationUseCases
+    resets: ResetUseCases
 
     async def start(self) -> None:
         await self.revocations.start()
@@ -104,7 +118,39 @@ def accounts_services(settings: Settings, doors: Doors) -> AccountsServices:
         attempts=attempts,
         own_sessions=OwnSessionUseCases(open_store=open_store, tokens=tokens),
         profiles=ProfileUseCases(open_profiles=open_profiles, attempts=attempts, passwords=passwords),
+        invitations=invitation_use_cases(settings, doors, sessions),
+        resets=reset_use_cases(settings, doors, sessions),
     )
+
+
+def invitation_use_cases(settings: Settings, doors: Doors, sessions: SessionUseCases) -> InvitationUseCases:
+    @asynccontextmanager
+    async def open_invitations(actor: Actor) -> AsyncIterator[Invitations]:
+        async with doors.open_work(actor.workspace_id, actor) as work:
+            yield InvitationRepository(work, SecretBox(settings.credential_keys))
+
+    @asynccontextmanager
+    async def open_acceptances(user_id: UUID | None) -> AsyncIterator[Acceptances]:
+        async with doors.open_system(by_user=user_id) as work:
+            yield AcceptanceRepository(work, account_store(work, settings))
+
+    return InvitationUseCases(
+        open_invitations=open_invitations,
+        open_acceptances=open_acceptances,
+        attempts=sessions.attempts,
+        passwords=sessions.passwords,
+        sessions=sessions,
+        new_id=uuid7,
+    )
+
+
+def reset_use_cases(settings: Settings, doors: Doors, sessions: SessionUseCases) -> ResetUseCases:
+    @asynccontextmanager
+    async def open_resets() -> AsyncIterator[Resets]:
+        async with doors.open_system() as work:
+            yield ResetRepository(work, account_store(work, settings))
+
+    return ResetUseCases(open_resets=open_resets, attempts=sessions.attempts, passwords=sessions.passwords)
 
 
 def account_store(work: Work, settings: Settings) -> AccountStore:
@@ -112,6 +158,7 @@ def account_store(work: Work, settings: Settings) -> AccountStore:
         work,
         refresh_ttl=timedelta(seconds=settings.refresh_token_ttl_s),
         session_ttl=timedelta(seconds=settings.session_ttl_s),
+        box=lambda: SecretBox(settings.credential_keys),
     )
 
 
@@ -152,6 +199,7 @@ __all__ = [
     "drop_old_mails",
     "held_member_name",
     "hold_member",
+    "list_invitations",
     "list_members",
     "member_by_id",
     "member_use_cases",

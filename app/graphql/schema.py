@@ -5,11 +5,13 @@ from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.execution import ExecutionContext
 
+from app.accounts.presentation.invitations import InvitationsMutation, InvitationsQuery
 from app.accounts.presentation.members import MembersMutation
 from app.accounts.presentation.mutations import AccountsMutation
 from app.accounts.presentation.own_sessions import OwnSessionsMutation, OwnSessionsQuery
 from app.accounts.presentation.profile import ProfileMutation
 from app.accounts.presentation.queries import AccountsQuery
+from app.accounts.presentation.resets import ResetsMutation
 from app.accounts.presentation.workspaces import WorkspacesMutation
 from app.channels.presentation.mutations import ChannelsMutation
 from app.channels.presentation.queries import ChannelsQuery, load_accounts
@@ -36,6 +38,7 @@ from app.tags.presentation.queries import TagsQuery
 class Query(
     AccountsQuery,
     OwnSessionsQuery,
+    InvitationsQuery,
     TagsQuery,
     LeadsQuery,
     ImportsQuery,
@@ -54,6 +57,8 @@ class Mutation(
     ProfileMutation,
     MembersMutation,
     WorkspacesMutation,
+    InvitationsMutation,
+    ResetsMutation,
     TagsMutation,
     LeadsMutation,
     ImportsMutation,

@@ -12,8 +12,12 @@ from app.accounts.domain.attempt import SIGN_IN, Tally, subject_key
 from app.accounts.domain.audit import Author
 from app.accounts.domain.ports import AccountStore, OpenStore, PasswordHasher, TokenIssuer
 from app.accounts.domain.session import Caller, OpenedSession, RefreshToken, StoredSession
+from app.accounts.domain.system_mail import NO_WORKSPACE, SystemMail, SystemMailKind
 from app.accounts.domain.user import Credentials, Membership, clean_email
 from app.common.domain import ClientKind, Conflict, Invalid, NotFound, Unauthenticated
+
+KNOWN_FOR = timedelta(days=90)
+"""A device that was used within this time is no news; a session that ran out longer ago is forgotten sooner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +35,15 @@ class SessionUseCases:
         """Without a workspace: into the one used or joined last. Raises Throttled, Unauthenticated,
         NotFound.
         """
-        credentials = await self._count_and_find(email, caller)
-        password_hash = credentials.password_hash if credentials else None
-        if not await self.passwords.verify(password, password_hash) or credentials is None:
-            raise Unauthenticated("E-mail or password is wrong. Check both and try again.")
+        known = await self.check_password(email, password, caller)
+        if known is None:
+            raise password_is_wrong()
         async with self.open_store() as store:
-            member = await store.find_membership(credentials.user_id, workspace_id)
+            if not await store.hold_credentials(
+                known
+            ):  # changed, and all sessions ended, while it was checked
+                raise password_is_wrong()
+            member = await store.find_membership(known.user_id, workspace_id)
             if member is None:
                 raise NotFound(
                     "You are not a member of such a workspace: ask its owner.", path=("workspaceId",)
@@ -44,7 +51,32 @@ class SessionUseCases:
             await store.forget_attempts(
                 subject_key(SIGN_IN, email, place) for place in {"", caller.ip_prefix}
             )
+            await self._warn(store, known.user_id, caller)
             return await self.open_session(store, member, client, caller)
+
+    async def check_password(self, email: str, password: str, caller: Caller) -> Credentials | None:
+        """One more attempt to sign in. None: there is no such account, or it has another password. Raises Throttled."""
+        known = await self._count_and_find(email, caller)
+        is_right = await self.passwords.verify(password, known.password_hash if known else None)
+        return known if is_right else None
+
+    async def _warn(self, store: AccountStore, user_id: UUID, caller: Caller) -> None:
+        """Of a device or network that is new, but not at somebody's first session."""
+        now = self.now()
+        addressee = await store.stranger(user_id, caller, since=now - KNOWN_FOR)
+        if addressee is None:
+            return
+        words = {
+            "at": now.isoformat(timespec="seconds"),
+            "user_agent": caller.user_agent or "–",
+            "ip_prefix": caller.ip_prefix or "–",
+        }
+        await store.queue_mail(
+            NO_WORKSPACE,
+            SystemMail(
+                kind=SystemMailKind.NEW_SIGN_IN, to=addressee.email, locale=addressee.locale, words=words
+            ),
+        )
 
     async def _count_and_find(self, email: str, caller: Caller) -> Credentials | None:
         try:
@@ -111,6 +143,10 @@ class SessionUseCases:
                 caller, user_id=session.user_id, client=session.client, session_id=session.id
             )
             await store.record(session.workspace_id, author, action, object_id=session.id)
+
+
+def password_is_wrong() -> Unauthenticated:
+    return Unauthenticated("E-mail or password is wrong. Check both and try again.")
 
 
 def session_is_over() -> Unauthenticated:

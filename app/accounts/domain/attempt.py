@@ -76,6 +76,12 @@ INVITE = Limits(
     refusal="Too many invitations within an hour: wait a little, then go on.",
     per_subject=(Window(100, HOUR),),
 )
+INVITED = Limits(
+    name="invited",
+    refusal="This address was invited several times within an hour: wait a little, then invite it again.",
+    per_subject=(Window(5, HOUR),),
+)
+"""By whichever workspaces: nobody's mailbox is filled."""
 
 
 def sign_up_limits(per_hour: int) -> Limits:

@@ -37,6 +37,14 @@ class AccountStore(Protocol):
 
     async def find_credentials(self, email: str) -> Credentials | None: ...
 
+    async def hold_credentials(self, known: Credentials) -> bool:
+        """Whether this is their password still; if so, it is until the commit."""
+
+    async def stranger(self, user_id: UUID, caller: Caller, *, since: datetime) -> Addressee | None:
+        """Whom to warn: somebody who has had sessions, but since then none from this device and network."""
+
+    async def queue_mail(self, workspace_id: UUID, mail: SystemMail) -> None: ...
+
     async def find_membership(self, user_id: UUID, workspace_id: UUID | None) -> Membership | None:
         """In that workspace, else in the one used or joined last."""
 

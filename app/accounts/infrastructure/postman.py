@@ -15,6 +15,7 @@ from app.accounts.domain.mail_texts import write_mail
 from app.accounts.domain.secret_link import RESET_TTL, ResetToken, secret_hash
 from app.accounts.domain.system_mail import SystemMail, SystemMailKind
 from app.accounts.infrastructure.invitations import is_good
+from app.accounts.infrastructure.resets import is_reset_good
 from app.accounts.infrastructure.system_mails import (
     FAILED,
     SENT,
@@ -159,15 +160,8 @@ async def _with_reset_token(work: Work, waiting: WaitingMail) -> SystemMail:
 
 
 async def _is_reset_good(work: Work, token: str) -> bool:
-    """Not used, not replaced by a newer one, not run out."""
     read = ResetToken.parse(token)
     if read is None:
         return False
-    found = await work.execute(
-        select(app_user.c.id).where(
-            app_user.c.id == read.user_id,
-            app_user.c.reset_hash == read.hash,
-            app_user.c.reset_expires_at > func.now(),
-        )
-    )
+    found = await work.execute(select(app_user.c.id).where(is_reset_good(read)))
     return found.one_or_none() is not None

@@ -1,29 +1,35 @@
 """The port `AccountStore` in Core, on the system door: what it touches comes before any tenant."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, null, or_, select, update
+from sqlalchemy import delete, exists, func, insert, not_, null, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.accounts.domain.session import Caller, LiveSession, RefreshToken, StoredSession
-from app.accounts.domain.user import Credentials, Membership, NewAccount
+from app.accounts.domain.system_mail import SystemMail
+from app.accounts.domain.user import Addressee, Credentials, Membership, NewAccount
 from app.accounts.domain.workspace import NewWorkspace
 from app.accounts.infrastructure.audit import record_audit
 from app.accounts.infrastructure.endings import end_session
+from app.accounts.infrastructure.system_mails import queue_system_mail
 from app.accounts.infrastructure.tables import app_user, login_attempt, member, session, workspace
+from app.common.crypto import SecretBox
 from app.common.domain import ClientKind, Role
 from app.common.feed_log import feed_head
 from app.common.work import Work
 
 
 class AccountRepository:
-    def __init__(self, work: Work, *, refresh_ttl: timedelta, session_ttl: timedelta) -> None:
+    def __init__(
+        self, work: Work, *, refresh_ttl: timedelta, session_ttl: timedelta, box: Callable[[], SecretBox]
+    ) -> None:
         self._work = work
         self.record = partial(record_audit, work)
+        self._box = box
         self._refresh_ttl, self._session_ttl = refresh_ttl, session_ttl
 
     async def add_account(self, account: NewAccount) -> Membership | None:
@@ -61,6 +67,30 @@ class AccountRepository:
         )
         row = found.one_or_none()
         return Credentials(row.id, row.password_hash) if row else None
+
+    async def hold_credentials(self, known: Credentials) -> bool:
+        held = await self._work.execute(
+            select(app_user.c.id)
+            .where(app_user.c.id == known.user_id, app_user.c.password_hash == known.password_hash)
+            .with_for_update(read=True)
+        )
+        return held.one_or_none() is not None
+
+    async def stranger(self, user_id: UUID, caller: Caller, *, since: datetime) -> Addressee | None:
+        own = exists().where(session.c.user_id == app_user.c.id)
+        from_here = own.where(
+            session.c.user_agent == caller.user_agent,
+            session.c.ip_prefix == caller.ip_prefix,
+            session.c.last_used_at >= since,
+        )
+        found = await self._work.execute(
+            select(app_user.c.email, app_user.c.locale).where(app_user.c.id == user_id, own, not_(from_here))
+        )
+        row = found.one_or_none()
+        return Addressee(row.email, row.locale) if row else None
+
+    async def queue_mail(self, workspace_id: UUID, mail: SystemMail) -> None:
+        await queue_system_mail(self._work, self._box(), workspace_id, mail)
 
     async def find_membership(self, user_id: UUID, workspace_id: UUID | None) -> Membership | None:
         used_at = (

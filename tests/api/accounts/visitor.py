@@ -37,12 +37,12 @@ class Visitor:
     client: httpx.AsyncClient
     origin: str
 
-    async def post(self, document: str, token: str | None = None, **input: Any) -> httpx.Response:
+    async def post(self, document: str, token: str | None = None, /, **input: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         body = {"query": document, "variables": {"input": input} if input else {}}
         return await self.client.post("/graphql", json=body, headers=headers)
 
-    async def ask(self, document: str, token: str | None = None, **input: Any) -> Any:
+    async def ask(self, document: str, token: str | None = None, /, **input: Any) -> Any:
         """The root field's value; fails on a top-level error."""
         answer = (await self.post(document, token, **input)).json()
         assert "errors" not in answer, answer
