@@ -36,6 +36,7 @@ MAX_SELECTIONS = 500
 MAX_NODES = 10_000
 MAX_INTROSPECTION_NODES = 100_000
 MAX_DOCUMENT_CHARACTERS = 100_000
+MAX_MESSAGE = 500
 ONCE = frozenset(
     {"signIn", "signUp", "requestPasswordReset", "resetPassword", "acceptInvitation", "changePassword"}
 )
@@ -174,13 +175,19 @@ class Documents:
         document = parse(text, max_tokens=MAX_TOKENS)
         cost = measure(document)
         refusal = cost.refusal()
-        errors = [refusal] if refusal else validate(self._schema, document)
+        errors = [refusal] if refusal else [_short(error) for error in validate(self._schema, document)]
         terms = {} if errors else terms_of(self._schema, document)
         checked = Checked(document, tuple(errors), frozenset(cost.root_fields), terms)
         self._checked[text] = checked
         if len(self._checked) > self._size:
             self._checked.popitem(last=False)
         return checked
+
+
+def _short(error: GraphQLError) -> GraphQLError:
+    """Of a rule that a document breaks; it may quote a large part of the document."""
+    message = error.message if len(error.message) <= MAX_MESSAGE else f"{error.message[:MAX_MESSAGE]}…"
+    return GraphQLError(message, error.nodes, extensions={"code": "GRAPHQL_VALIDATION_FAILED"})
 
 
 @lru_cache(maxsize=4)

@@ -106,7 +106,7 @@ def decode_json(text: str | bytes) -> object:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         try:
-            return json.loads(text)
+            return json.loads(text if isinstance(text, str) else text.decode())
         except (RecursionError, UnicodeDecodeError) as error:
             raise json.JSONDecodeError(str(error), "", 0) from None
 
