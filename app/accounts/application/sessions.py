@@ -43,7 +43,7 @@ class SessionUseCases:
                 known
             ):  # changed, and all sessions ended, while it was checked
                 raise password_is_wrong()
-            member = await store.find_membership(known.user_id, workspace_id)
+            member = await store.hold_membership(known.user_id, workspace_id)
             if member is None:
                 raise NotFound(
                     "You are not a member of such a workspace: ask its owner.", path=("workspaceId",)
@@ -92,7 +92,7 @@ class SessionUseCases:
     async def open_session(
         self, store: AccountStore, member: Membership, client: ClientKind, caller: Caller
     ) -> OpenedSession:
-        """A new session in the caller's transaction."""
+        """A new session in the caller's transaction, which holds or made the membership."""
         token = RefreshToken.mint()
         live = await store.add_session(member, client, token, caller, now=self.now())
         author = Author.calling(caller, user_id=member.user_id, client=client, session_id=live.id)

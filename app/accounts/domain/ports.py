@@ -45,12 +45,15 @@ class AccountStore(Protocol):
 
     async def queue_mail(self, workspace_id: UUID, mail: SystemMail) -> None: ...
 
-    async def find_membership(self, user_id: UUID, workspace_id: UUID | None) -> Membership | None:
-        """In that workspace, else in the one used or joined last."""
+    async def hold_membership(self, user_id: UUID, workspace_id: UUID | None) -> Membership | None:
+        """In that workspace, else in the one used or joined last. It and its role stay as they are until the
+        commit.
+        """
 
     async def add_session(
         self, member: Membership, client: ClientKind, token: RefreshToken, caller: Caller, *, now: datetime
-    ) -> LiveSession: ...
+    ) -> LiveSession:
+        """`member` is held or was made in this transaction."""
 
     async def rotate(
         self, used: RefreshToken, fresh: RefreshToken, caller: Caller, *, now: datetime

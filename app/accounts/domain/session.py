@@ -82,6 +82,8 @@ class LiveSession:
     id: UUID
     member: Membership
     client: ClientKind
+    issued_at: datetime
+    """By the database's clock, while the membership was locked: what changed it later says a later time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, insert, not_, null, or_, select, update
+from sqlalchemy import and_, delete, exists, func, insert, not_, null, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.accounts.domain.session import Caller, LiveSession, RefreshToken, StoredSession
@@ -92,7 +92,7 @@ class AccountRepository:
     async def queue_mail(self, workspace_id: UUID, mail: SystemMail) -> None:
         await queue_system_mail(self._work, self._box(), workspace_id, mail)
 
-    async def find_membership(self, user_id: UUID, workspace_id: UUID | None) -> Membership | None:
+    async def hold_membership(self, user_id: UUID, workspace_id: UUID | None) -> Membership | None:
         used_at = (
             select(func.max(session.c.last_used_at))
             .where(session.c.user_id == member.c.user_id, session.c.workspace_id == member.c.workspace_id)
@@ -106,6 +106,7 @@ class AccountRepository:
             )
             .order_by(func.greatest(used_at, member.c.joined_at).desc())
             .limit(1)
+            .with_for_update(read=True, of=member)
         )
         row = found.one_or_none()
         return Membership(user_id, row.workspace_id, Role(row.role)) if row else None
@@ -127,13 +128,17 @@ class AccountRepository:
                 created_at=now,
                 last_used_at=now,
             )
-            .returning(session.c.id)
+            .returning(session.c.id, func.clock_timestamp().label("issued_at"))
         )
-        return LiveSession(added.scalar_one(), member, client)
+        row = added.one()
+        return LiveSession(row.id, member, client, row.issued_at)
 
     async def rotate(
         self, used: RefreshToken, fresh: RefreshToken, caller: Caller, *, now: datetime
     ) -> LiveSession | None:
+        owner = await self._hold_owner(used)
+        if owner is None:
+            return None
         rotated = await self._work.execute(
             update(session)
             .where(
@@ -141,8 +146,7 @@ class AccountRepository:
                 session.c.token_hash == used.token_hash,
                 session.c.revoked_at.is_(None),
                 session.c.expires_at > now,
-                session.c.user_id == member.c.user_id,
-                session.c.workspace_id == member.c.workspace_id,
+                session.c.workspace_id == owner.workspace_id,
             )
             .values(
                 token_hash=fresh.token_hash,
@@ -153,15 +157,27 @@ class AccountRepository:
                 ip_prefix=caller.ip_prefix,
                 last_used_at=now,
             )
-            .returning(
-                session.c.id, session.c.user_id, session.c.workspace_id, session.c.client, member.c.role
-            )
+            .returning(session.c.id, session.c.client, func.clock_timestamp().label("issued_at"))
         )
         row = rotated.one_or_none()
-        if row is None:
-            return None
-        owner = Membership(row.user_id, row.workspace_id, Role(row.role))
-        return LiveSession(row.id, owner, ClientKind(row.client))
+        return LiveSession(row.id, owner, ClientKind(row.client), row.issued_at) if row else None
+
+    async def _hold_owner(self, token: RefreshToken) -> Membership | None:
+        """Of the token's session. Held before the session is: in the other order a change of role and a refresh could
+        each wait for the other.
+        """
+        held = await self._work.execute(
+            select(member.c.user_id, member.c.workspace_id, member.c.role)
+            .join_from(
+                session,
+                member,
+                and_(session.c.user_id == member.c.user_id, session.c.workspace_id == member.c.workspace_id),
+            )
+            .where(session.c.family_hash == token.family_hash)
+            .with_for_update(read=True, of=member)
+        )
+        row = held.one_or_none()
+        return Membership(row.user_id, row.workspace_id, Role(row.role)) if row else None
 
     async def find_session(self, token: RefreshToken, *, now: datetime) -> StoredSession | None:
         is_over = or_(session.c.revoked_at.is_not(None), session.c.expires_at <= now)

@@ -48,7 +48,6 @@ class RevocationService:
     def __init__(self, settings: Settings, doors: Doors) -> None:
         self._doors = doors
         self._poll_s = settings.poll_s
-        self._token_ttl_s = settings.access_token_ttl_s
         self._kept_s = max(KEPT_S, settings.access_token_ttl_s + BEYOND_TOKEN_S)
         self._revoked_at: dict[Whose, float] = {}
         self._news = asyncio.Event()
@@ -75,11 +74,10 @@ class RevocationService:
         """A user or member revoked (a role changed, say) may come back with a token issued after that."""
         if not self._revoked_at:
             return False
-        issued_at = actor.expires_at - self._token_ttl_s
         return (
             actor.session_id in self._revoked_at
-            or self._revoked_at.get((actor.user_id, actor.workspace_id), 0) >= issued_at
-            or self._revoked_at.get(actor.user_id, 0) >= issued_at
+            or self._revoked_at.get((actor.user_id, actor.workspace_id), 0) >= actor.issued_at
+            or self._revoked_at.get(actor.user_id, 0) >= actor.issued_at
         )
 
     async def until_revoked(self, actor: Actor) -> None:

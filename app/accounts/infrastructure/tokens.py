@@ -1,8 +1,12 @@
-"""Access tokens: JWTs signed with HS256. Nothing in a token chooses how it is verified."""
+"""Access tokens: JWTs signed with HS256. Nothing in a token chooses how it is verified.
+
+`iat` has fractions of a second: a token is void if it is not younger than a revocation, which may come in the same
+second.
+"""
 
 import hashlib
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import jwt
@@ -31,8 +35,7 @@ class TokenService:
         self._ttl = timedelta(seconds=settings.access_token_ttl_s)
 
     def issue(self, session: LiveSession) -> AccessToken:
-        now = datetime.now(UTC).replace(microsecond=0)
-        expires_at = now + self._ttl
+        expires_at = (session.issued_at + self._ttl).replace(microsecond=0)
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,
@@ -42,8 +45,8 @@ class TokenService:
             "sid": str(session.id),
             "client": session.client.value,
             "jti": uuid.uuid4().hex,
-            "iat": now,
-            "nbf": now - CLOCK_SKEW,
+            "iat": session.issued_at.timestamp(),
+            "nbf": session.issued_at - CLOCK_SKEW,
             "exp": expires_at,
         }
         text = jwt.encode(claims, self._secret, algorithm=ALGORITHM, headers={"kid": self._kid})
@@ -74,6 +77,7 @@ class TokenService:
             client=ClientKind(claims["client"]),
             session_id=UUID(str(claims["sid"])),
             expires_at=float(claims["exp"]),
+            issued_at=float(claims["iat"]),
         )
 
 

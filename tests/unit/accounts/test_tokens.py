@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -25,7 +26,7 @@ def service(**changes: Any) -> TokenService:
 
 
 def live_session(client: ClientKind = ClientKind.WEB) -> LiveSession:
-    return LiveSession(uuid4(), Membership(uuid4(), uuid4(), Role.ADMIN), client)
+    return LiveSession(uuid4(), Membership(uuid4(), uuid4(), Role.ADMIN), client, datetime.now(UTC))
 
 
 def claims(**changes: object) -> dict[str, object]:
@@ -65,6 +66,17 @@ def test_an_issued_token_says_who_where_and_what_they_may() -> None:
     assert (actor.user_id, actor.workspace_id) == (session.member.user_id, session.member.workspace_id)
     assert (actor.role, actor.client, actor.session_id) == (Role.ADMIN, ClientKind.EXTENSION, session.id)
     assert actor.expires_at == access.expires_at.timestamp()
+    assert actor.issued_at == session.issued_at.timestamp()
+
+
+def test_two_tokens_of_one_second_are_told_apart_by_when_they_were_issued() -> None:
+    session = live_session()
+    moment = session.issued_at.replace(microsecond=0)
+    first, second = (
+        service().verify(service().issue(replace(session, issued_at=at)).text).issued_at
+        for at in (moment, moment + timedelta(microseconds=1))
+    )
+    assert first < second
 
 
 def test_a_previous_secret_still_verifies_and_no_longer_signs() -> None:
@@ -110,6 +122,8 @@ def test_the_forger_of_the_tests_below_would_pass_if_nothing_were_wrong() -> Non
         signed(ws="not-an-id"),
         signed(ws=7),
         signed(sid={"a": 1}),
+        signed(iat="yesterday"),
+        signed(iat=[1]),
     ],
 )
 def test_every_bad_token_is_refused_with_the_same_text(token: str) -> None:
