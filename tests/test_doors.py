@@ -291,7 +291,7 @@ async def test_a_body_that_fails_announces_nothing_and_wakes_nobody(small: Doors
 
 
 async def test_the_system_door_cannot_announce(small: Doors, workspace_id: UUID) -> None:
-    with pytest.raises(AssertionError, match="no workspace to announce to"):
+    with pytest.raises(AssertionError, match="no workspace of its own"):
         async with small.open_system() as system:
             system.announce(SomethingChanged(entity_ids=[workspace_id]))
 

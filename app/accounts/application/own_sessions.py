@@ -33,7 +33,7 @@ class OwnSessionUseCases:
         """
         token = RefreshToken.mint()
         async with self.open_store() as store:
-            member = await store.find_membership(actor.user_id, workspace_id)
+            member = await store.hold_membership(actor.user_id, workspace_id)
             if member is None:
                 raise NotYourWorkspace
             live = await store.move_session(

@@ -248,10 +248,10 @@ class AccountRepository:
                 ip_prefix=caller.ip_prefix,
                 last_used_at=now,
             )
-            .returning(session.c.client)
+            .returning(session.c.client, func.clock_timestamp().label("issued_at"))
         )
-        client = moved.scalar_one_or_none()
-        return LiveSession(session_id, member, ClientKind(client)) if client else None
+        row = moved.one_or_none()
+        return LiveSession(session_id, member, ClientKind(row.client), row.issued_at) if row else None
 
     async def lock_attempts(self, keys: Iterable[bytes], *, now: datetime) -> dict[bytes, Sequence[datetime]]:
         rows = [
