@@ -19,13 +19,12 @@ BACKOFF_S = (2, 8, 32, 120)
 WINDOW = 2000
 """Events that are looked through at once for one of the consumer's."""
 
-# The next event that concerns the consumer, and how far it can go without one; neither opens a body.
+# The next event that concerns the consumer, and how far it can go without one: from the first there is, over so many,
+# as bounds of the index (under a LIMIT a planner that takes the workspace for small sorts all of it). No body is read.
 _WINDOW = """
     SELECT min(e.seq) FILTER (WHERE e.kind = any(cast(:kinds as text[]))) AS next, max(e.seq) AS last
-    FROM (
-        SELECT seq, kind FROM feed_event f WHERE f.workspace_id = b.workspace_id AND f.seq > b.seq
-        ORDER BY f.seq LIMIT cast(:window as bigint)
-    ) e
+    FROM feed_event e
+    WHERE e.workspace_id = b.workspace_id AND e.seq >= s.first AND e.seq < s.first + cast(:window as bigint)
 """
 _BEHIND = """
     SELECT b.workspace_id, b.seq, b.head, b.is_new, w.next, w.last
@@ -35,7 +34,9 @@ _BEHIND = """
         LEFT JOIN feed_consumer c ON c.workspace_id = h.workspace_id AND c.consumer = cast(:consumer as text)
         WHERE h.seq > coalesce(c.seq, 0) AND coalesce(c.retry_at <= now(), true) AND {which}
         ORDER BY h.workspace_id LIMIT cast(:limit as bigint)
-    ) b CROSS JOIN LATERAL ({window}) w
+    ) b CROSS JOIN LATERAL (
+        SELECT min(f.seq) AS first FROM feed_event f WHERE f.workspace_id = b.workspace_id AND f.seq > b.seq
+    ) s CROSS JOIN LATERAL ({window}) w
     ORDER BY b.workspace_id
 """
 BEHIND = Statement(text(_BEHIND.format(which="h.workspace_id > cast(:after as uuid)", window=_WINDOW)))
@@ -88,12 +89,9 @@ HOLD = Statement(
         SELECT held.seq AS cursor, held.failures, e.*
         FROM held LEFT JOIN LATERAL (
             SELECT f.seq, f.kind, f.entity_ids, f.changed, f.before::text, f.after::text, f.depth
-            FROM (
-                SELECT * FROM feed_event
-                WHERE workspace_id = cast(:workspace_id as uuid) AND seq > held.seq
-                ORDER BY seq LIMIT cast(:window as bigint)
-            ) f
-            WHERE f.kind = any(cast(:kinds as text[]))
+            FROM feed_event f
+            WHERE f.workspace_id = cast(:workspace_id as uuid) AND f.kind = any(cast(:kinds as text[]))
+                AND f.seq > held.seq AND f.seq <= held.seq + cast(:window as bigint)
             ORDER BY f.seq LIMIT CASE WHEN held.failures > 0 THEN 1 ELSE cast(:limit as bigint) END
         ) e ON true
         ORDER BY e.seq
