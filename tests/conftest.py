@@ -7,14 +7,16 @@ workspace.
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from app.embedded.state import Home
 from app.settings import Settings
 from tests.factories.accounts import Person, sign_up
-from tests.fixtures.logs import leaks
+from tests.fixtures.logs import leaks, leaks_of_postgres
 from tests.fixtures.processes import Api, Worker
 
 
@@ -64,6 +66,9 @@ def servers() -> Iterator[None]:
             )
             upgrade(os.environ["SALESPAD_DATABASE_URL"])
         yield
+        log = Home(Path(os.environ["SALESPAD_HOME"])).log("postgres")
+        told = leaks_of_postgres(log.read_text(errors="replace")) if log.is_file() else []
+        assert not told, "PostgreSQL logged what no log may hold:\n" + "\n".join(told)
 
 
 @pytest.fixture(scope="session")

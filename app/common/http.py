@@ -105,11 +105,11 @@ def _span(scope: Scope) -> AbstractContextManager[None]:
 
 
 def loggable_path(scope: Scope) -> str:
-    """The route's template, for what stands in its place may be a token; of a path nobody serves the first part."""
+    """The route's template, for what stands in its place may be a token; nothing of a path nobody serves, which is the
+    client's word."""
     route = scope.get("route")
     if route is None:
-        first = scope["path"].split("/")[1:2]
-        return f"/{first[0]}/…" if scope["path"].count("/") > 1 else str(scope["path"])
+        return "/…"
     return str(route.path if "{" in getattr(route, "path", "") else scope["path"])
 
 

@@ -18,6 +18,7 @@ from app.common.work import Unavailable
 from app.imports.wiring import DUE, import_jobs
 from tests.factories.accounts import Person
 from tests.fixtures.logs import leaks
+from tests.fixtures.processes import Api
 
 
 class Migrated:
@@ -58,6 +59,20 @@ async def test_metrics_are_told_while_the_database_is_away() -> None:
     answer = await get("/metrics", None)
     assert answer.status_code == 200
     assert "salespad_redis_up" in answer.text
+
+
+async def test_a_path_nobody_serves_is_not_logged(api_server: Api) -> None:
+    async with httpx.AsyncClient(base_url=api_server.url, trust_env=False) as client:
+        for path in (
+            "/nobody-7f3a",
+            "/nobody-7f3a/serves?nobody-7f3a",
+            "/files/nobody-7f3a",
+            "/graphql?a=nobody-7f3a",
+        ):
+            await client.get(path)
+    assert "path=/… " in api_server.log()
+    assert "path=/files/{token} " in api_server.log()
+    assert "nobody-7f3a" not in api_server.log()
 
 
 LABEL = re.compile(r"[a-z][a-z _]*|unknown")

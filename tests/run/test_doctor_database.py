@@ -16,13 +16,15 @@ import pytest
 from app.common.migrations import downgrade, upgrade
 from app.embedded.access import Database
 from app.embedded.backup import query
-from app.embedded.config import OFF, ROOT
+from app.embedded.config import OFF, ROOT, Config
+from app.embedded.doctor import findings
 from app.embedded.doctor.database import ask_database, judge_connections, judge_migrations, judge_role
 from app.embedded.doctor.finding import Finding
 from app.embedded.doctor.rows import DUE_TABLES_SQL
 from app.embedded.privileges import find_binaries
 from app.embedded.processes import free_port
 from app.settings import Settings
+from tests.run.conftest import Launcher
 from workers.main import registry
 
 Own: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -170,6 +172,18 @@ async def test_a_schema_of_another_release(url: str) -> None:
     assert judge_migrations({"0"}).fix == "bring the code up to that release"
     assert judge_migrations({"0001"}).fix == "run  python3 -m app migrate"
     assert judge_migrations(set()).fix == "run  python3 -m app migrate"
+
+
+def test_beside_the_embedded_servers(launcher: Launcher) -> None:
+    """The launcher's stand-in migrates nothing: so roles and tables are missing in earnest."""
+    launcher.start_ready()
+    found = {one.subject: one for one in findings(Config(home=launcher.home, port=launcher.port))}
+    assert found["port"].text == f"SalesPad is running: http://127.0.0.1:{launcher.port}"
+    assert found["database"].text.startswith("PostgreSQL 18.")
+    assert found["redis"].text == "answers"
+    assert found["roles"].text == "missing: sp_app, sp_system"
+    assert found["roles"].fix == found["migrations"].fix == "run  python3 -m app migrate"
+    assert [name for name in ("database", "redis", "connections") if found[name].fix] == []
 
 
 @pytest.mark.parametrize("is_there", [True, False])
