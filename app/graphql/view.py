@@ -108,6 +108,8 @@ class GraphQLView(GraphQL[Context, None]):
             return graphiql_page(self._settings)
         response = await self._respond(request, context)
         del own.headers["content-length"]
+        if "Retry-After" in own.headers:  # said by what knows better when
+            del response.headers["Retry-After"]
         response.raw_headers.extend(own.raw_headers)
         return response
 

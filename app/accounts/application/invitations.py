@@ -156,4 +156,7 @@ class InvitationUseCases:
 
 
 def another_password() -> Unauthenticated:
-    return Unauthenticated("The account of this address has another password.", path=("password",))
+    return Unauthenticated(
+        "This address has an account with another password: give that, or ask for a new one.",
+        path=("password",),
+    )

@@ -73,8 +73,9 @@ async def test_who_is_throttled_is_told_when_to_come_back(visitor: Visitor) -> N
         assert (answer.status_code, answer.headers.get("Retry-After")) == (200, None)
     answer = await visitor.post(SIGN_IN, email=email, password="wrong password")
     assert answer.status_code == 429
-    assert 1 <= int(answer.headers["Retry-After"]) <= 60
-    assert answer.headers["RateLimit"] == f'"attempts";r=0;t={answer.headers["Retry-After"]}'
+    (wait_s,) = answer.headers.get_list("Retry-After")
+    assert 1 <= int(wait_s) <= 60
+    assert answer.headers["RateLimit"] == f'"attempts";r=0;t={wait_s}'
     (error,) = answer.json()["data"]["signIn"]["errors"]
     assert error["code"] == "THROTTLED"
     assert error["retryAt"]
