@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from uuid import UUID
 
+import httpx
 import pytest
 from sqlalchemy import text
 
@@ -15,7 +16,7 @@ from app.common.work import Doors
 from tests.factories.accounts import Person, add_member
 from tests.factories.conversations import make_lead, open_account, open_conversation
 from tests.factories.imports import finished, import_leads, profile
-from tests.fixtures.processes import Worker, eventually
+from tests.fixtures.processes import Api, Worker, eventually
 from tests.fixtures.reactions import events, remove_member
 from workers.reactions import CONSUMERS
 
@@ -23,6 +24,8 @@ ASSIGN = """mutation ($id: ID!, $userId: ID) { assignConversation(input: {id: $i
   conversation { id assignee { id } } errors { code } } }"""
 CREATE = """mutation ($owner: ID!) { createLead(input: {name: "Bia", ownerId: $owner}) {
   lead { id } errors { code } } }"""
+REMOVE = "mutation ($of: MemberInput!) { removeMember(input: $of) { ok errors { code } } }"
+LEAVE = "mutation ($of: SwitchWorkspaceInput!) { leaveWorkspace(input: $of) { ok errors { code } } }"
 LEADS = "{ leads(first: 100) { edges { node { id owner { id } } } } }"
 CONVERSATIONS = "{ conversations { edges { node { id assignee { id } } } } }"
 HELD = {
@@ -108,6 +111,29 @@ async def test_all_they_had_is_nobodys_and_told_once(ana: Person, bruno: Person,
     assert found == {("", "SYSTEM", id) for id in conversations}, "on the leads' timelines"
 
 
+@pytest.mark.parametrize("way", [REMOVE, LEAVE])
+async def test_however_they_go_a_worker_sees_to_it(
+    ana: Person, bruno: Person, doors: Doors, worker: Worker, api_server: Api, way: str
+) -> None:
+    opened = await open_conversation(ana, doors, lead_id=await make_lead(ana, ownerId=str(bruno.user_id)))
+    assert await assign(ana, opened.id, bruno) == []
+    if way == REMOVE:
+        await ana.run(REMOVE, {"of": {"userId": str(bruno.user_id)}})
+    else:
+        await bruno.run(LEAVE, {"of": {"workspaceId": str(bruno.workspace_id)}})
+
+    async def is_nobodys() -> bool:
+        return await held_by(doors, bruno) == {"lead": set(), "conversation": set(), "import": set()}
+
+    await eventually(is_nobodys)
+    assert await told(doors, bruno, "lead.updated", "ownerId") == {opened.lead_id: 1}
+    assert await told(doors, bruno, "conversation.updated", "assigneeId") == {opened.id: 1}
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
+        exported = (await http.get(f"{api_server.url}/metrics")).text
+    for name in ("reactions_behind", "reactions_behind_seconds", "reactions_set_aside"):
+        assert f'salespad_{name}{{consumer="unassign"}}' in exported
+
+
 async def test_screens_show_nobody_until_then(ana: Person, bruno: Person, doors: Doors) -> None:
     """Somebody who is gone stands in a row for a moment: no name comes of it, and no error."""
     opened = await open_conversation(ana, doors, lead_id=await make_lead(ana, ownerId=str(bruno.user_id)))
@@ -168,7 +194,8 @@ async def test_nobody_is_given_anything_while_they_go(ana: Person, doors: Doors)
         member = await add_member(doors, ana, role=Role.MEMBER)
         giving = asyncio.gather(*(give(one.id, member) for one in opened), make(member), make(member))
         await eventually(lambda turn=turn: min(outcomes["assigned"], outcomes["made"]) >= 3 * turn)  # type: ignore[misc]
-        await remove_member(doors, ana.workspace_id, member.user_id)
+        removed = await ana.run(REMOVE, {"of": {"userId": str(member.user_id)}})
+        assert removed["removeMember"] == {"ok": True, "errors": []}
         reacting = asyncio.create_task(react(doors, member))
         await giving
         await reacting
