@@ -8,9 +8,11 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from ruamel.yaml import YAML
 from websockets.asyncio.client import connect
@@ -18,6 +20,10 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from app.settings import Settings
+from tests.factories.accounts import Person
+from tests.fixtures.feed import FEED, create_tags
+from tests.fixtures.processes import Api
+from tests.fixtures.streams import follow
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -143,24 +149,30 @@ async def answer_with_headers(connection: ServerConnection) -> None:
 @asynccontextmanager
 async def proxied(folder: Path) -> AsyncIterator[int]:
     """nginx with our configuration before a websocket server that says what it was asked."""
+    async with (
+        serve(answer_with_headers, "127.0.0.1", 0, subprotocols=[PROTOCOL]) as upstream,
+        proxy(folder, next(iter(upstream.sockets)).getsockname()[1]) as port,
+    ):
+        yield port
+
+
+@asynccontextmanager
+async def proxy(folder: Path, upstream_port: int) -> AsyncIterator[int]:
     program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
     if program is None:
         pytest.skip("No nginx here: only the text of deploy/nginx.conf was checked.")
-    async with serve(answer_with_headers, "127.0.0.1", 0, subprotocols=[PROTOCOL]) as upstream:
-        upstream_port, port = next(iter(upstream.sockets)).getsockname()[1], free_port()
-        text = NGINX.read_text().replace("api:8000", f"127.0.0.1:{upstream_port}")
-        text = text.replace("listen 8080", f"listen 127.0.0.1:{port}").replace(
-            "/tmp/nginx.pid", f"{folder}/pid"
-        )
-        (folder / "nginx.conf").write_text(text.replace("/dev/stdout", f"{folder}/access"))
-        command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", "daemon off;"]
-        nginx = await asyncio.create_subprocess_exec(*command)
-        try:
-            await wait_until_open(port)
-            yield port
-        finally:
-            nginx.terminate()
-            await nginx.wait()
+    port = free_port()
+    text = NGINX.read_text().replace("api:8000", f"127.0.0.1:{upstream_port}")
+    text = text.replace("listen 8080", f"listen 127.0.0.1:{port}").replace("/tmp/nginx.pid", f"{folder}/pid")
+    (folder / "nginx.conf").write_text(text.replace("/dev/stdout", f"{folder}/access"))
+    command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", "daemon off;"]
+    nginx = await asyncio.create_subprocess_exec(*command)
+    try:
+        await wait_until_open(port)
+        yield port
+    finally:
+        nginx.terminate()
+        await nginx.wait()
 
 
 async def wait_until_open(port: int) -> None:
@@ -190,6 +202,20 @@ async def test_the_proxy_passes_the_websocket_upgrade(tmp_path: Path) -> None:
             assert await socket_.recv() == "/graphql 127.0.0.1"  # a caller cannot name its own address
             await socket_.send("ping")
             assert await socket_.recv() == "ping"
+
+
+async def test_the_proxy_holds_no_event_back(tmp_path: Path, ana: Person, api_server: Api) -> None:
+    """Of a stream: each comes while the answer goes on."""
+    async with (
+        proxy(tmp_path, int(api_server.url.rpartition(":")[2])) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=10) as http,
+        follow(replace(ana, http=http), FEED) as stream,
+    ):
+        await stream.event()
+        for name in ("one", "two"):
+            (tag,) = await create_tags(ana, [name])
+            _, payload = await stream.event()
+            assert payload["data"]["feed"]["ids"] == [tag]
 
 
 async def test_the_proxy_keeps_metrics_inside(tmp_path: Path) -> None:
