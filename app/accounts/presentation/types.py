@@ -13,7 +13,7 @@ from app.accounts.domain.session import Caller, OpenedSession
 from app.accounts.infrastructure.reads import read_memberships
 from app.accounts.presentation.http import set_refresh_cookie
 from app.accounts.wiring import AccountsServices
-from app.common.domain import ClientKind, Invalid, Role
+from app.common.domain import ClientKind, Invalid, Role, Unauthenticated
 from app.common.graphql import Context, PageInfo, Payload
 from app.common.scalars import JSON
 
@@ -157,10 +157,13 @@ class SessionPayload(Payload):
 
     @classmethod
     async def of(cls, context: Context, opened: OpenedSession, *, cookie: bool = False) -> Self:
-        """Read after the commit. With `cookie` the refresh token goes into the response's cookie only."""
+        """Read after the commit. With `cookie` the refresh token goes into the response's cookie only. Raises
+        Unauthenticated.
+        """
         member = opened.live.member
         viewer = Viewer.of(await read_memberships(context.doors, member.user_id), member.workspace_id)
-        assert viewer is not None, "a session was opened for somebody who is no member"
+        if viewer is None:  # removed since the commit
+            raise Unauthenticated("You are no member of this workspace any more: sign in again.")
         if cookie:
             set_refresh_cookie(context.response, opened.refresh.text, context.settings)
         return cls(

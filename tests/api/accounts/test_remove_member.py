@@ -9,6 +9,7 @@ from sqlalchemy import text
 from app.common.domain import Role
 from app.common.work import Doors
 from tests.factories.accounts import Person, add_member, audited, sign_in, sign_up, told
+from tests.fixtures.feed import FEED
 from tests.fixtures.graphql import open_socket
 from tests.fixtures.processes import Api
 from tests.fixtures.sockets import closed_with
@@ -71,9 +72,14 @@ async def test_their_sessions_sockets_and_keys_end_here_and_nowhere_else(
     assert await members(ana) == [str(ana.user_id)]
 
 
-async def test_the_feed_and_the_audit_log_tell_of_it(ana: Person, doors: Doors) -> None:
+async def test_the_feed_and_the_audit_log_tell_of_it(ana: Person, doors: Doors, api_server: Api) -> None:
     bruno = await add_member(doors, ana, role=Role.MEMBER)
-    await remove(ana, bruno.user_id)
+    async with open_socket(api_server.ws_url, ana.token) as socket:
+        feed = socket.subscribe(FEED)
+        await anext(feed)
+        await remove(ana, bruno.user_id)
+        heard = (await anext(feed))["data"]["feed"]
+    assert (heard["kind"], heard["ids"]) == ("MEMBER_CHANGED", [str(bruno.user_id)])
     (event,) = await told(doors, ana.workspace_id)
     assert (list(event.entity_ids), event.changed, event.actor) == ([bruno.user_id], ["removed"], ana.user_id)
     assert (event.before, event.after) == ({"role": "MEMBER"}, {})

@@ -1,4 +1,5 @@
 import asyncio
+import functools
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -6,8 +7,10 @@ import pytest
 
 from app.common.domain import ClientKind, Role
 from app.common.work import Doors
+from tests.api.accounts.test_remove_member import REMOVE
 from tests.api.accounts.visitor import REFRESH, SESSION, VIEWER, Visitor, execute, ids
 from tests.factories.accounts import Person, add_member, audited, sign_up
+from tests.fixtures.processes import eventually
 
 SWITCH = f"mutation ($input: SwitchWorkspaceInput!) {{ switchWorkspace(input: $input) {{ {SESSION} }} }}"
 JOIN = "INSERT INTO member (workspace_id, user_id, role) VALUES (:workspace_id, :user_id, :role)"
@@ -109,3 +112,28 @@ async def test_a_session_of_an_extension_stays_where_it_is(ana: Person, doors: D
         given = {"input": {"workspaceId": str(workspace_id)}}
         (error,) = (await in_anas.run(SWITCH, given))["switchWorkspace"]["errors"]
         assert error["code"] == "FORBIDDEN"
+
+
+async def test_who_is_removed_there_meanwhile_is_out(visitor: Visitor, ana: Person, doors: Doors) -> None:
+    """Whichever comes first: nothing of the session or its tokens is good there afterwards."""
+    for _ in range(6):
+        session = await visitor.sign_up()
+        user_id = ids(session)["user_id"]
+        await execute(doors, JOIN, workspace_id=ana.workspace_id, user_id=user_id, role=Role.MEMBER)
+        payload, removed = await asyncio.gather(
+            visitor.ask(SWITCH, session["accessToken"], workspaceId=str(ana.workspace_id)),
+            ana.run(REMOVE, {"input": {"userId": str(user_id)}}),
+        )
+        assert removed["removeMember"]["ok"]
+        if payload["session"]:
+            fresh = payload["session"]["accessToken"]
+            await eventually(functools.partial(is_refused, visitor, fresh), what="the end of the session")
+            after = await visitor.ask(REFRESH, refreshToken=payload["session"]["refreshToken"])
+            assert [error["code"] for error in after["errors"]] == ["UNAUTHENTICATED"]
+        else:
+            # Removed before, or before the answer was made.
+            assert [error["code"] for error in payload["errors"]] in (["NOT_FOUND"], ["UNAUTHENTICATED"])
+
+
+async def is_refused(visitor: Visitor, token: str) -> bool:
+    return (await visitor.post(VIEWER, token)).status_code == 401
