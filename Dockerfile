@@ -12,10 +12,10 @@ RUN npm run build
 FROM ${PYTHON_IMAGE} AS packages
 # server, or otel: with what sends traces.
 ARG LOCK=server
-COPY app/requirements-${LOCK}.lock /build/requirements.lock
+COPY app/requirements-server.lock app/requirements-otel.lock /build/
 RUN python -m venv /opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir --require-hashes --no-deps --only-binary=:all: \
-        -r /build/requirements.lock
+        -r "/build/requirements-${LOCK}.lock"
 
 FROM ${PYTHON_IMAGE}
 ENV PATH=/opt/venv/bin:$PATH \

@@ -269,3 +269,15 @@ def test_locks_name_no_host() -> None:
         assert '"resolved": "http' not in path.read_text(), (
             f"{path}: omit-lockfile-registry-resolved in .npmrc"
         )
+
+
+def test_locks_agree_on_every_version() -> None:
+    """Each is compiled by itself: a package that two of them name has one version."""
+    named: dict[tuple[str, str], set[str]] = {}
+    for lock in ("server", "otel", "test"):
+        text = (ROOT / "app" / f"requirements-{lock}.lock").read_text()
+        for name, version, marker in re.findall(
+            r"^([\w.-]+)==([^ ;\\]+)(?: ; ([^\\\n]+))?", text, re.MULTILINE
+        ):
+            named.setdefault((name, marker), set()).add(version)
+    assert {one: versions for one, versions in named.items() if len(versions) > 1} == {}
