@@ -36,6 +36,22 @@ class FrameWritingProtocol(WebSocketsSansIOProtocol):
         if scope is not None:
             scope["extensions"][WRITE_TEXT] = self.write_text
 
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True  # refused with an answer: uvicorn would call it an error of ours
+
+    def send_receive_event_to_app(self) -> None:
+        """What is no UTF-8 closes the socket; uvicorn would log a traceback for it."""
+        try:
+            if self.curr_msg_data_type == "text":
+                b"".join(self.frames).decode()
+        except UnicodeDecodeError:
+            self.conn.send_close(1007)
+            self.handle_parser_exception()
+        else:
+            super().send_receive_event_to_app()
+
     def write_text(self, head: bytes, rest: bytes) -> bool:
         """One frame of both. False where it would have to wait or nobody is there: then the ordinary way says so."""
         if (

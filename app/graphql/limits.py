@@ -209,11 +209,16 @@ class CheckedDocuments(SchemaExtension):
     def on_validate(self) -> Iterator[None]:
         context = self.execution_context
         if context.query:
-            checked = documents_of(context.schema._schema).check(context.query)
-            context.pre_execution_errors = checked.refusals(
-                context.variables, context._provided_operation_name
-            )
+            context.pre_execution_errors = self._refusals()
         yield
+
+    def _refusals(self) -> list[GraphQLError]:
+        context = self.execution_context
+        try:
+            checked = documents_of(context.schema._schema).check(context.query or "")
+        except GraphQLError as error:
+            return [error]
+        return checked.refusals(context.variables, context._provided_operation_name)
 
 
 def _document_or_none(schema: GraphQLSchema, text: str) -> DocumentNode | None:
