@@ -1,6 +1,7 @@
 """Server-sent events at /graphql: graphql-sse's distinct connections mode, with a socket's life and limits."""
 
 import asyncio
+import json
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -11,8 +12,10 @@ import httpx
 import jwt
 import pytest
 from sqlalchemy import text
+from starlette.types import ASGIApp, Message
 
 from app.common.work import Doors
+from app.graphql import streams
 from tests.factories.accounts import Person, sign_in, sign_up
 from tests.fixtures.feed import CREATE_TAG, FEED, create_tags, feed_cursor, metric, seq_of
 from tests.fixtures.graphql import open_socket
@@ -172,6 +175,36 @@ async def test_a_client_that_leaves_leaves_nothing_behind(ana: Person) -> None:
 
 async def _has(api: Api, count: int) -> bool:
     return await metric(api.url, "salespad_subscribers") == count
+
+
+async def test_a_quiet_one_is_kept_alive(app: ASGIApp, ana: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And ends when the server is told that its client has gone."""
+    monkeypatch.setattr(streams, "KEEP_ALIVE_S", 0.05)
+    body = json.dumps({"query": FEED}).encode()
+    headers = {
+        b"host": b"127.0.0.1",
+        b"accept": b"text/event-stream",
+        b"content-type": b"application/json",
+        b"authorization": f"Bearer {ana.token}".encode(),
+    }
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/graphql",
+        "query_string": b"",
+        "headers": [*headers.items()],
+    }
+    given: asyncio.Queue[Message] = asyncio.Queue()
+    answered: asyncio.Queue[Message] = asyncio.Queue()
+    given.put_nowait({"type": "http.request", "body": body})
+    serving = asyncio.ensure_future(app(scope, given.get, answered.put))
+    async with asyncio.timeout(10):
+        assert (await answered.get())["status"] == 200
+        for _ in range(3):
+            while (await answered.get())["body"] != b":\n\n":
+                pass
+        given.put_nowait({"type": "http.disconnect"})
+        await serving
 
 
 async def test_a_server_that_stops_does_not_wait_for_it(ana: Person) -> None:
