@@ -23,6 +23,7 @@ ENTRY_POINTS = {
 
 WORK = "app/common/work.py"
 SYSTEM_DOOR = {
+    "app/accounts/infrastructure/key_ring.py": "whose an API key is, says the key",
     "app/accounts/infrastructure/reads.py": "somebody's workspaces, of which a tenant sees one",
     "app/accounts/infrastructure/revocations.py": "revocations are polled over all workspaces",
     "app/accounts/infrastructure/postman.py": "mails to people, of whichever workspace or none",

@@ -65,7 +65,7 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
         Role.ADMIN,
         frozenset(
             {"connectEmail", "updateChannelAccount", "disconnectChannelAccount"}
-            | {"changeMemberRole", "removeMember", "auditEvents"}
+            | {"changeMemberRole", "removeMember", "auditEvents", "createApiKey", "revokeApiKey", "apiKeys"}
             | {"inviteMember", "revokeInvitation", "invitations"}
         ),
     ),
@@ -80,6 +80,7 @@ EXTENSION_MAY = frozenset(
 SHARED_INPUTS = {
     "leaveWorkspace": "SwitchWorkspaceInput",
     "removeMember": "MemberInput",
+    "revokeApiKey": "ApiKeyInput",
     "revokeSession": "SessionInput",
 }
 """Where the contract gives a mutation an input that is not called after it."""

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from app.accounts.application.accounts import AccountUseCases
+from app.accounts.application.api_keys import ApiKeyUseCases
 from app.accounts.application.attempts import AttemptGate
 from app.accounts.application.invitations import InvitationUseCases
 from app.accounts.application.members import MemberUseCases
@@ -19,16 +20,20 @@ from app.accounts.application.profile import ProfileUseCases
 from app.accounts.application.resets import ResetUseCases
 from app.accounts.application.sessions import SessionUseCases
 from app.accounts.application.workspaces import WorkspaceUseCases
+from app.accounts.domain.api_key import PREFIX as API_KEY
 from app.accounts.domain.invitation import Acceptances, Invitations
 from app.accounts.domain.ports import AccountStore, Profiles
 from app.accounts.domain.reset import Resets
+from app.accounts.domain.session import ip_prefix
 from app.accounts.domain.system_mail import SystemMail
+from app.accounts.infrastructure.api_keys import ApiKeyRepository, api_key_by_id, list_api_keys
 from app.accounts.infrastructure.audit import record_audit
 from app.accounts.infrastructure.invitations import (
     AcceptanceRepository,
     InvitationRepository,
     list_invitations,
 )
+from app.accounts.infrastructure.key_ring import KeyRing
 from app.accounts.infrastructure.members import MemberRepository
 from app.accounts.infrastructure.passwords import PasswordService
 from app.accounts.infrastructure.profiles import ProfileRepository
@@ -65,6 +70,7 @@ class AccountsServices:
     tokens: TokenService
     passwords: PasswordService
     revocations: RevocationService
+    keys: KeyRing
     sessions: SessionUseCases
     attempts: AttemptGate
     own_sessions: OwnSessionUseCases
@@ -74,17 +80,23 @@ class AccountsServices:
 
     async def start(self) -> None:
         await self.revocations.start()
+        await self.keys.start()
 
     async def stop(self) -> None:
+        await self.keys.stop()
         await self.revocations.stop()
         self.passwords.stop()
 
-    def authenticate(self, token: str) -> Actor:
-        """Who bears this access token. Raises Unauthenticated: bad, expired or revoked."""
+    async def authenticate(self, token: str, ip: str) -> Actor:
+        """Who bears this access token or API key; only a key may be looked up. Raises Unauthenticated: bad, expired or
+        revoked; for a key also Throttled, Unavailable.
+        """
+        if token.startswith(API_KEY):
+            return await self.keys.bearer(token, ip_prefix(ip))
         actor = self.tokens.verify(token)
         if self.revocations.is_revoked(actor):
             raise Unauthenticated("This session is over. Sign in again.")
-        return actor
+        return replace(actor, ip_prefix=ip_prefix(ip))
 
 
 def accounts_services(settings: Settings, doors: Doors) -> AccountsServices:
@@ -114,6 +126,7 @@ def accounts_services(settings: Settings, doors: Doors) -> AccountsServices:
         tokens=tokens,
         passwords=passwords,
         revocations=revocations,
+        keys=KeyRing(settings, doors, revocations),
         sessions=sessions,
         attempts=attempts,
         own_sessions=OwnSessionUseCases(open_store=open_store, tokens=tokens),
@@ -179,6 +192,11 @@ def account_use_cases(work: Work, services: AccountsServices) -> AccountUseCases
     return AccountUseCases(account_store(work, services.settings), services.sessions)
 
 
+def api_key_use_cases(work: Work, workspace_id: UUID, actor: Actor) -> ApiKeyUseCases:
+    """In a transaction of that workspace's door."""
+    return ApiKeyUseCases(workspace_id, actor, ApiKeyRepository(work), partial(record_audit, work))
+
+
 def member_use_cases(work: Work, workspace_id: UUID, actor: Actor) -> MemberUseCases:
     """In a transaction of that workspace's door."""
     return MemberUseCases(workspace_id, actor, MemberRepository(work), work, partial(record_audit, work))
@@ -195,10 +213,13 @@ __all__ = [
     "account_store",
     "account_use_cases",
     "accounts_services",
+    "api_key_by_id",
+    "api_key_use_cases",
     "create_postman",
     "drop_old_mails",
     "held_member_name",
     "hold_member",
+    "list_api_keys",
     "list_invitations",
     "list_members",
     "member_by_id",

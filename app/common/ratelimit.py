@@ -5,7 +5,6 @@ Redis being away never refuses anybody: each process then counts for itself.
 
 import time
 from dataclasses import dataclass
-from uuid import UUID
 
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage, Storage
@@ -53,9 +52,9 @@ class RateLimiter:
         self._redis_back_at = 0.0
 
     async def hit(self, actor: Actor) -> Allowance:
-        """Counts one request of a user; extension sessions are counted apart."""
+        """Counts one request of a user; extension sessions and each API key are counted apart."""
         item = self._limits[actor.client]
-        key = _key(actor.user_id, actor.client)
+        key = _key(actor)
         if self._redis is not None and time.monotonic() >= self._redis_back_at:
             try:
                 return await _hit(self._redis, item, key)
@@ -65,8 +64,10 @@ class RateLimiter:
         return await _hit(self._memory, item, key)
 
 
-def _key(user_id: UUID, client: ClientKind) -> str:
-    return f"{'extension' if client is ClientKind.EXTENSION else 'web'}:{user_id}"
+def _key(actor: Actor) -> str:
+    if actor.is_api_key:
+        return f"key:{actor.session_id}"
+    return f"{'extension' if actor.client is ClientKind.EXTENSION else 'web'}:{actor.user_id}"
 
 
 async def _hit(limiter: MovingWindowRateLimiter, item: RateLimitItemPerMinute, key: str) -> Allowance:

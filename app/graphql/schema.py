@@ -5,6 +5,7 @@ from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.execution import ExecutionContext
 
+from app.accounts.presentation.api_keys import ApiKeysMutation, ApiKeysQuery
 from app.accounts.presentation.invitations import InvitationsMutation, InvitationsQuery
 from app.accounts.presentation.members import MembersMutation
 from app.accounts.presentation.mutations import AccountsMutation
@@ -39,6 +40,7 @@ class Query(
     AccountsQuery,
     OwnSessionsQuery,
     InvitationsQuery,
+    ApiKeysQuery,
     TagsQuery,
     LeadsQuery,
     ImportsQuery,
@@ -59,6 +61,7 @@ class Mutation(
     WorkspacesMutation,
     InvitationsMutation,
     ResetsMutation,
+    ApiKeysMutation,
     TagsMutation,
     LeadsMutation,
     ImportsMutation,

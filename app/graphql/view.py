@@ -28,8 +28,9 @@ from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UNSET
 
 from app.common import telemetry, tracing
-from app.common.domain import Actor, Unauthenticated
+from app.common.domain import Actor, Throttled, Unauthenticated
 from app.common.graphql import Context, unauthenticated
+from app.common.work import Unavailable
 from app.graphql.answers import (
     EVENT_STREAM,
     VARY,
@@ -161,20 +162,26 @@ class GraphQLView(GraphQL[Context, None]):
         if authorization is None:
             return
         try:
-            context.actor = self._bearer(authorization, "Send the access token as Authorization: Bearer …")
+            context.actor = await self._bearer(
+                authorization, context.ip, "Send the access token as Authorization: Bearer …"
+            )
         except Unauthenticated as error:
             raise Refused("UNAUTHENTICATED", error.message, {"WWW-Authenticate": "Bearer"}) from None
+        except Throttled as error:
+            raise Refused("RATE_LIMITED", error.message, {"Retry-After": "60"}) from None
+        except Unavailable:
+            raise Refused("UNAVAILABLE", "Try again in a moment.", {"Retry-After": "1"}) from None
         allowance = await self.limiter.hit(context.actor)
         if not allowance.is_allowed:
             raise Refused("RATE_LIMITED", "Too many requests: wait a little.", allowance.headers)
         response.headers.update(allowance.headers)
 
-    def _bearer(self, authorization: str, what_to_do: str) -> Actor:
-        """Raises Unauthenticated."""
+    async def _bearer(self, authorization: str, ip: str, what_to_do: str) -> Actor:
+        """Raises Unauthenticated; for an API key that is looked up Throttled, Unavailable."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthenticated(what_to_do)
-        actor: Actor = self._process.services["accounts"].authenticate(token.strip())
+        actor: Actor = await self._process.services["accounts"].authenticate(token.strip(), ip)
         return actor
 
     def _wants_graphiql(self, request: Request) -> bool:
@@ -227,8 +234,10 @@ class GraphQLView(GraphQL[Context, None]):
     async def on_ws_connect(self, context: Context) -> Any:
         authorization = str(context.connection_params.get("authorization") or "")
         try:
-            context.actor = self._bearer(authorization, "Send the access token in connection_init.")
-        except Unauthenticated:
+            context.actor = await self._bearer(
+                authorization, context.ip, "Send the access token in connection_init."
+            )
+        except (Unauthenticated, Throttled, Unavailable):  # 4403: clients try again
             raise ConnectionRejectionError from None
         return UNSET
 

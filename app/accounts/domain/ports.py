@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from app.accounts.domain.api_key import ApiKeySecret
 from app.accounts.domain.attempt import Limits
 from app.accounts.domain.audit import Author
 from app.accounts.domain.session import AccessToken, Caller, LiveSession, RefreshToken, StoredSession
@@ -168,3 +169,15 @@ class Profiles(Protocol):
 
     @property
     def queue_mail(self) -> Callable[[UUID, SystemMail], Awaitable[None]]: ...
+
+
+class ApiKeys(Protocol):
+    async def lock(self, workspace_id: UUID, user_id: UUID) -> tuple[Role | None, int]:
+        """The person's role, None for no member, and how many keys live; both stay until the commit."""
+
+    async def add(
+        self, workspace_id: UUID, user_id: UUID, name: str, role: Role, secret: ApiKeySecret
+    ) -> UUID: ...
+
+    async def revoke(self, workspace_id: UUID, key_id: UUID) -> bool:
+        """With what processes keep of it. False: there is no such live one."""

@@ -10,6 +10,7 @@ import ipaddress
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Self
 from uuid import UUID
 
@@ -53,6 +54,17 @@ class RefreshToken:
         return hashlib.sha256(self.text.encode()).digest()
 
 
+@lru_cache(maxsize=10_000)
+def ip_prefix(ip: str) -> str:
+    """The /24 or /64 the address is in; empty when there is no address (a local socket)."""
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        return ""
+    address = getattr(address, "ipv4_mapped", None) or address
+    return str(ipaddress.ip_network((int(address), 24 if address.version == 4 else 64), strict=False))
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Where a request came from, as far as a session keeps it."""
@@ -66,13 +78,7 @@ class Caller:
 
     @property
     def ip_prefix(self) -> str:
-        """The /24 or /64 the address is in; empty when there is no address (a local socket)."""
-        try:
-            address = ipaddress.ip_address(self.ip)
-        except ValueError:
-            return ""
-        address = getattr(address, "ipv4_mapped", None) or address
-        return str(ipaddress.ip_network((int(address), 24 if address.version == 4 else 64), strict=False))
+        return ip_prefix(self.ip)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,14 @@ END_KEYS_HERE = Statement(
         "AND created_by = cast(:user_id as uuid) AND revoked_at IS NULL"
     )
 )
+END_KEY = """
+    WITH marked AS (
+        UPDATE api_key SET revoked_at = clock_timestamp()
+        WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:id as uuid) AND revoked_at IS NULL
+        RETURNING id, created_by AS user_id, workspace_id, revoked_at AS at
+    )
+"""
+END_API_KEY = Statement(text(END_KEY + TELL))
 VOID = """
     WITH marked AS MATERIALIZED (SELECT clock_timestamp() AS at), told AS (
         INSERT INTO revocation (kind, user_id, workspace_id, at)
@@ -90,6 +98,14 @@ async def void_tokens(work: Work, workspace_id: UUID, user_id: UUID) -> None:
     """
     rows = await work.fetch(VOID_TOKENS, kind="MEMBER", user_id=user_id, workspace_id=workspace_id)
     work.revoke((user_id, workspace_id), rows[0]["at"])
+
+
+async def end_api_key(work: Work, workspace_id: UUID, key_id: UUID) -> bool:
+    """False: there is no such live one."""
+    ended = await work.fetch(END_API_KEY, workspace_id=workspace_id, id=key_id)
+    for row in ended:
+        work.revoke(row["id"], row["at"])
+    return bool(ended)
 
 
 async def _end(work: Work, statement: Statement, user_id: UUID, session_id: UUID) -> int:

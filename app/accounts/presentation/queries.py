@@ -44,6 +44,8 @@ class AccountsQuery:
         viewer = Viewer.of(rows, actor.workspace_id)
         if viewer is None:
             raise unauthenticated("You are no member of this workspace any more: sign in again.")
+        if actor.is_api_key:
+            viewer.role = viewer.memberships[0].role = actor.role
         return viewer
 
     @query(requires=Role.VIEWER, description="Who belongs to the workspace, by name.")

@@ -15,7 +15,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from app.accounts.wiring import AccountsServices
-from app.common.domain import Actor, ClientKind, Role, Unauthenticated
+from app.common.domain import Actor, ClientKind, Role, Throttled, Unauthenticated
 from app.common.http import problem
 from app.common.work import Doors, Unavailable
 from app.files.domain.media import SHOWN_INLINE, LyingType, claimed_type
@@ -89,10 +89,14 @@ class Files:
         try:
             if scheme.lower() != "bearer":
                 raise Unauthenticated("Send the access token as Authorization: Bearer …")
-            actor = self.accounts.authenticate(token.strip())
+            ip = request.client.host if request.client else ""
+            actor = await self.accounts.authenticate(token.strip(), ip)
         except Unauthenticated as error:
             headers = {"WWW-Authenticate": "Bearer"}
             raise Refused(problem(401, "UNAUTHENTICATED", error.message, headers)) from None
+        except Throttled as error:
+            headers = {"Retry-After": "60"}
+            raise Refused(problem(429, "RATE_LIMITED", error.message, headers)) from None
         if actor.client is ClientKind.EXTENSION or not actor.role.includes(Role.MEMBER):
             raise Refused(problem(403, "FORBIDDEN", "Uploading needs the role MEMBER and the web app."))
         allowance = await self.limiter().hit(actor)
