@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route, WebSocketRoute
 
 from app.accounts.presentation.http import auth_routes
+from app.accounts.presentation.pages import people_pages
 from app.accounts.wiring import SYSTEM_MAIL, accounts_services, system_mails
 from app.channels.presentation.webhooks import webhook_routes
 from app.channels.wiring import INBOUND, inbound_events
@@ -32,6 +33,8 @@ from app.graphql.view import GraphQLView
 from app.imports.wiring import DUE, import_jobs
 from app.settings import Settings, read_settings, refuse_missing_database, refuse_weak_secrets
 
+DUE_TABLES = {DUE: import_jobs, INBOUND: inbound_events, SYSTEM_MAIL: system_mails}
+"""Whose waiting rows `/metrics` counts."""
 WARMED_UP = ("app.common.ratelimit", "puremagic", "saq.queue.redis")
 
 
@@ -102,12 +105,11 @@ def create_app(settings: Settings | None = None) -> Starlette:
             WebSocketRoute("/graphql", view),
             *graphiql_routes(settings),
             *auth_routes(settings, lambda: process.services["accounts"]),
+            *people_pages(settings),
             *mailbox_routes(settings),
             *webhook_routes(settings, process.doors),
             *file_routes(settings, process.doors, process.services["accounts"], lambda: view.limiter),
-            *health_routes(
-                process.doors, {DUE: import_jobs, INBOUND: inbound_events, SYSTEM_MAIL: system_mails}
-            ),
+            *health_routes(process.doors, DUE_TABLES),
         ],
         middleware=front_door(settings),
         lifespan=lifespan,

@@ -249,7 +249,12 @@ class Settings(BaseSettings):
     @classmethod
     def know_sender(cls, value: str | None) -> str | None:
         name, address = parseaddr(value or "")
-        if value and ("@" not in address or not (name + address).isprintable()):
+        local_part, _, domain = address.rpartition("@")
+        try:
+            domain.encode("idna")
+        except UnicodeError:
+            domain = ""
+        if value and not (local_part and domain and (name + address).isprintable()):
             raise ValueError("It should be an address, or a name and an address in angle brackets")
         return value or None
 

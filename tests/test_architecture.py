@@ -17,7 +17,7 @@ MAX_FUNCTION_LINES = 40
 
 ENTRY_POINTS = {
     "app.graphql": re.compile(r"presentation\.\w+"),
-    "app.main": re.compile(r"presentation\.(http|webhooks|uploads|exports)"),
+    "app.main": re.compile(r"presentation\.(http|webhooks|uploads|exports|pages)"),
 }
 """What stands over the modules may take more than their doors: root fields, and routes."""
 
@@ -104,7 +104,18 @@ def test_modules_meet_at_their_doors(graph: grimp.ImportGraph) -> None:
 
 
 PRESENTATION = frozenset(
-    {"__init__", "types", "queries", "mutations", "subscriptions", "http", "webhooks", "uploads", "exports"}
+    {
+        "__init__",
+        "types",
+        "queries",
+        "mutations",
+        "subscriptions",
+        "http",
+        "webhooks",
+        "uploads",
+        "exports",
+        "pages",
+    }
 )
 
 

@@ -26,7 +26,7 @@ from app.common import tracing
 from app.common.domain import Invalid
 from app.common.egress import Egress
 from app.common.mail_servers import CannotReach, MailServer, Protocol, ReachProblem, mail_server
-from app.common.smtp import Envelope, SmtpDoor
+from app.common.smtp import Envelope, SmtpDoor, on_the_wire
 from app.settings import Settings
 
 
@@ -57,7 +57,12 @@ class Mailer:
     def __init__(self, settings: Settings) -> None:
         """Raises SystemExit with what to do about a server's address that is none."""
         self._timeout_s = settings.send_timeout_s
-        self._sender_name, self._sender = parseaddr(settings.system_mail_sender)
+        self._sender_name, sender = parseaddr(settings.system_mail_sender)
+        local_part, _, domain = sender.rpartition(
+            "@"
+        )  # the operator's own: it may be a name of their network
+        self._domain = domain.encode("idna").decode()
+        self._sender = f"{local_part}@{self._domain}"
         url = settings.system_mail_url
         try:
             self._server = mail_server(Protocol.SMTP, url) if url else None
@@ -70,7 +75,7 @@ class Mailer:
         if self._server is None:
             raise NotSent("NO_MAIL_SERVER")
         try:
-            envelope = Envelope.of(self._sender, letter.to)
+            envelope = Envelope(self._sender, on_the_wire(letter.to)[0], self._domain)
         except EmailNotValidError:
             raise NotSent("BAD_ADDRESS", is_final=True) from None
         content = self._composed(letter, envelope)

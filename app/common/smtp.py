@@ -19,6 +19,12 @@ NOT_OF_THE_PASSWORD = frozenset({500, 501, 502, 503, 504})
 """The way of logging in is not understood, whatever was offered: another one may be."""
 
 
+def on_the_wire(address: str) -> tuple[str, str]:
+    """With its domain in punycode, and that domain. Raises EmailNotValidError."""
+    valid = validate_email(address, check_deliverability=False, globally_deliverable=False)
+    return f"{valid.local_part}@{valid.ascii_domain}", valid.ascii_domain
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """Sender and recipient as they go over the wire: domains in punycode, a local part beyond ASCII as it is."""
@@ -30,15 +36,8 @@ class Envelope:
     @classmethod
     def of(cls, sender: str, recipient: str) -> "Envelope":
         """Raises EmailNotValidError."""
-        own, other = (
-            validate_email(address, check_deliverability=False, globally_deliverable=False)
-            for address in (sender, recipient)
-        )
-        return cls(
-            f"{own.local_part}@{own.ascii_domain}",
-            f"{other.local_part}@{other.ascii_domain}",
-            own.ascii_domain,
-        )
+        own, sender_domain = on_the_wire(sender)
+        return cls(own, on_the_wire(recipient)[0], sender_domain)
 
     @property
     def needs_utf8(self) -> bool:

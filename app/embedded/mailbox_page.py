@@ -5,6 +5,7 @@ HTML is shown in a frame without any right, nothing is loaded from anywhere, and
 answered to (a foreign name that points here would let a foreign page read along).
 """
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from html import escape
@@ -145,8 +146,8 @@ def mailbox_routes(settings: Settings) -> list[Route]:
         words, found = words_of(request), kept.read(request.path_params["id"])
         if found is None:
             return html_page(words["not_found"], not_found_body(words), words, status=404)
-        view = read_view(found[1])
-        return html_page(view.header("Subject") or words["no_subject"], mail_body(words, *found, view), words)
+        body = mail_body(words, *found, view := read_view(found[1]), own=settings.base_url)
+        return html_page(view.header("Subject") or words["no_subject"], body, words)
 
     def download(request: Request) -> Response:
         found = kept.read(request.path_params["id"])
@@ -229,13 +230,13 @@ def pager(words: Words, page: int, count: int) -> str:
     return f'<nav aria-label="{place}">{newer}<span class="soft">{place}</span>{older}</nav>\n'
 
 
-def mail_body(words: Words, mail: Kept, raw: bytes, view: MailView) -> str:
+def mail_body(words: Words, mail: Kept, raw: bytes, view: MailView, *, own: str) -> str:
     pairs = "\n".join(
         f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in view.headers if name != "Subject"
     )
     parts = [] if view.is_whole else [f"<p><strong>{words['partly']}</strong></p>"]
     if view.text is not None:
-        parts.append(f"<h2>{words['text']}</h2>\n<pre>{escape(view.text)}</pre>")
+        parts.append(f"<h2>{words['text']}</h2>\n<pre>{linked(escape(view.text), own)}</pre>")
     if view.html is not None:
         parts.append(f"<h2>{words['html']}</h2>\n{html_frame(view.html)}")
     if view.attachments:
@@ -249,6 +250,13 @@ def mail_body(words: Words, mail: Kept, raw: bytes, view: MailView) -> str:
         f'<a href="/mailbox/{mail.id}/raw">{words["raw"]}</a></nav>\n<main>\n'
         f"<h1>{escape(view.header('Subject') or words['no_subject'])}</h1>\n"
         f'<p class="soft">{words["at"]} {time_of(words, mail.at)}</p>\n<dl>\n{pairs}\n</dl>\n{body}\n</main>'
+    )
+
+
+def linked(text: str, own: str) -> str:
+    """With the links into this very installation, and no others: so one goes on from SalesPad's own mails."""
+    return re.sub(
+        rf"(?m)^{re.escape(escape(own))}/[^\s<>]*$", r'<a href="\g<0>" rel="noreferrer">\g<0></a>', text
     )
 
 

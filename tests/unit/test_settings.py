@@ -22,6 +22,9 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SALESPAD_GRAPHIQL", "maybe"),
         ("SALESPAD_REDIS_URL", "foo"),
         ("SALESPAD_DATABASE_URL", "mysql://user:hidden@host/db"),
+        ("SALESPAD_SYSTEM_SMTP_URL", "smpt://user:hidden@host"),
+        ("SALESPAD_SYSTEM_MAIL_FROM", "hidden"),
+        ("SALESPAD_SYSTEM_MAIL_FROM", "hidden@a..b"),
     ],
 )
 def test_wrong_variable_is_a_line(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:

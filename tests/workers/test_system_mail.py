@@ -189,6 +189,24 @@ async def test_addresses_beyond_ascii(
     assert caught.rcpt_tos == [address.replace("bücher", "xn--bcher-kva")]
 
 
+@pytest.mark.parametrize(
+    ("changed", "sender"),
+    [
+        ({"public_url": None}, "SalesPad <no-reply@localhost>"),
+        ({"public_url": "http://crm.local:8000"}, "SalesPad <no-reply@crm.local>"),
+        ({"system_mail_from": "Padaria São João <oi@bücher.example>"}, None),
+    ],
+)
+async def test_the_sender_is_the_operator_s_or_named_after_the_host(
+    doors: Doors, own: Settings, server: ScriptedSmtp, changed: dict[str, Any], sender: str | None
+) -> None:
+    own = Settings.model_validate(own.model_dump() | changed)
+    await send(doors, own, await claimed(doors, own, mail()))
+    (caught,) = server.mails
+    read = message_from_bytes(caught.content, policy=default)
+    assert read["From"] == (sender or "Padaria São João <oi@xn--bcher-kva.example>")
+
+
 async def test_a_key_that_is_gone_ends_it_with_a_reason(
     doors: Doors, own: Settings, server: ScriptedSmtp
 ) -> None:

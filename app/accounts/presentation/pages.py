@@ -1,0 +1,238 @@
+"""The two pages that SalesPad's mails link to: accepting an invitation, choosing a new password.
+
+They need no web app: HTML from here, one script and one style sheet of this origin, nothing else. The link's token
+stands in the fragment, so it is in no log and no Referer.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from app.settings import Settings
+
+ASSETS = Path(__file__).with_name("assets")
+MEDIA_TYPES = {"people.js": "text/javascript; charset=utf-8", "people.css": "text/css; charset=utf-8"}
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "Vary": "Accept-Language",
+    "X-Robots-Tag": "noindex",
+}
+ASSET_HEADERS = {"Cache-Control": "public, max-age=31536000, immutable"}
+"""Their address holds the hash of their content."""
+
+ACCEPT = """mutation ($input: AcceptInvitationInput!) { acceptInvitation(input: $input) {
+  session { viewer { workspace { name } } } errors { code path message } } }"""
+RESET = (
+    "mutation ($input: ResetPasswordInput!) { resetPassword(input: $input) { errors { code path message } } }"
+)
+
+Words = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    name: str
+    autocomplete: str
+    is_secret: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    path: str
+    operation: str
+    document: str
+    fields: tuple[Field, ...]
+    words: Mapping[str, Words]
+    """By language. What has a capital letter is for the script: by an error's field and code, or its code alone."""
+
+
+SHARED: Mapping[str, Words] = {
+    "en": {
+        "show": "Show the password",
+        "no_script": "This page needs JavaScript.",
+        "next": "Go on to SalesPad",
+        "close": "You may close this page.",
+        "THROTTLED": "Too many attempts: wait a little, then try again.",
+        "UNREACHABLE": "SalesPad does not answer: try again in a moment.",
+    },
+    "pt-BR": {
+        "show": "Mostrar a senha",
+        "no_script": "Esta página precisa de JavaScript.",
+        "next": "Continuar no SalesPad",
+        "close": "Você pode fechar esta página.",
+        "THROTTLED": "Tentativas demais: espere um pouco e tente de novo.",
+        "UNREACHABLE": "O SalesPad não responde: tente de novo daqui a pouco.",
+    },
+}
+INVITATION = Page(
+    "/invitation",
+    "acceptInvitation",
+    ACCEPT,
+    (Field("name", "name", is_secret=False), Field("password", "current-password", is_secret=True)),
+    {
+        "en": {
+            "title": "Accept the invitation",
+            "intro": "Somebody invites you to work with them in SalesPad.",
+            "name": "Your name",
+            "name_hint": "Only if you are new to SalesPad. It is what colleagues will see.",
+            "password": "Password",
+            "password_hint": "If this address has an account, its password; if not, choose one of at least 8 "
+            "characters.",
+            "send": "Accept",
+            "token.MISSING": "The link is not whole: open it from the mail once more.",
+            "token.INVALID": "This link is no longer good: ask whoever invited you for a new one.",
+            "name.INVALID": "Write your name, in at most 200 characters.",
+            "password.INVALID": "Choose 8 to 1,000 characters, or give the password of your account.",
+            "password.UNAUTHENTICATED": "This address has an account with another password.",
+            "password.CONFLICT": "This address has got an account by now: give its password.",
+            "DONE_TITLE": "Welcome!",
+            "DONE": "You now belong to “{workspace}”.",
+        },
+        "pt-BR": {
+            "title": "Aceitar o convite",
+            "intro": "Alguém convida você para trabalhar no SalesPad.",
+            "name": "Seu nome",
+            "name_hint": "Só se você é novo no SalesPad. É o que os colegas verão.",
+            "password": "Senha",
+            "password_hint": "Se este endereço já tem uma conta, a senha dela; se não, escolha uma de pelo menos 8 "
+            "caracteres.",
+            "send": "Aceitar",
+            "token.MISSING": "O link não está inteiro: abra-o de novo a partir do e-mail.",
+            "token.INVALID": "Este link não vale mais: peça um novo a quem convidou você.",
+            "name.INVALID": "Escreva seu nome, com no máximo 200 caracteres.",
+            "password.INVALID": "Escolha de 8 a 1.000 caracteres, ou dê a senha da sua conta.",
+            "password.UNAUTHENTICATED": "Este endereço tem uma conta com outra senha.",
+            "password.CONFLICT": "Este endereço acaba de ganhar uma conta: dê a senha dela.",
+            "DONE_TITLE": "Boas-vindas!",
+            "DONE": "Agora você faz parte de “{workspace}”.",
+        },
+    },
+)
+PASSWORD_RESET = Page(
+    "/password-reset",
+    "resetPassword",
+    RESET,
+    (Field("newPassword", "new-password", is_secret=True),),
+    {
+        "en": {
+            "title": "Choose a new password",
+            "intro": "It ends every session: afterwards, sign in again wherever you work.",
+            "newPassword": "New password",
+            "newPassword_hint": "8 to 1,000 characters of any kind.",
+            "send": "Save the password",
+            "token.MISSING": "The link is not whole: open it from the mail once more.",
+            "token.INVALID": "This link is no longer good: ask for a new password again.",
+            "newPassword.INVALID": "Choose 8 to 1,000 characters.",
+            "DONE_TITLE": "Your password is changed",
+            "DONE": "Sign in with the new one.",
+        },
+        "pt-BR": {
+            "title": "Escolha uma nova senha",
+            "intro": "Ela encerra todas as sessões: depois, entre de novo onde você trabalha.",
+            "newPassword": "Nova senha",
+            "newPassword_hint": "De 8 a 1.000 caracteres de qualquer tipo.",
+            "send": "Salvar a senha",
+            "token.MISSING": "O link não está inteiro: abra-o de novo a partir do e-mail.",
+            "token.INVALID": "Este link não vale mais: peça uma nova senha de novo.",
+            "newPassword.INVALID": "Escolha de 8 a 1.000 caracteres.",
+            "DONE_TITLE": "Sua senha foi alterada",
+            "DONE": "Entre com a nova senha.",
+        },
+    },
+)
+LANGUAGES = {"en": "English", "pt-BR": "Português"}
+
+
+def people_pages(settings: Settings) -> list[Route]:
+    contents = {name: (ASSETS / name).read_bytes() for name in MEDIA_TYPES}
+    urls = {
+        name: f"/people/{hashlib.sha256(content).hexdigest()[:12]}/{name}"
+        for name, content in contents.items()
+    }
+    return [
+        *(_page_route(page, settings, urls) for page in (INVITATION, PASSWORD_RESET)),
+        *(_asset_route(urls[name], content, MEDIA_TYPES[name]) for name, content in contents.items()),
+    ]
+
+
+def _page_route(page: Page, settings: Settings, urls: Mapping[str, str]) -> Route:
+    def show(request: Request) -> Response:
+        return HTMLResponse(_html(page, language_of(request), settings, urls), headers=HEADERS)
+
+    return Route(page.path, show)
+
+
+def _asset_route(url: str, content: bytes, media_type: str) -> Route:
+    def serve(_: Request) -> Response:
+        return Response(content, media_type=media_type, headers=ASSET_HEADERS)
+
+    return Route(url, serve)
+
+
+def language_of(request: Request) -> str:
+    """The one that was clicked, else the first that the browser asks for."""
+    asked = request.query_params.get("lang", "")
+    if asked in LANGUAGES:
+        return asked
+    for part in request.headers.get("accept-language", "").lower().split(","):
+        if (name := part.strip()[:2]) in ("pt", "en"):
+            return "pt-BR" if name == "pt" else "en"
+    return "en"
+
+
+def _html(page: Page, language: str, settings: Settings, urls: Mapping[str, str]) -> str:
+    words = {**SHARED[language], **page.words[language]}
+    says = json.dumps({name: text for name, text in words.items() if not name.islower()})
+    fields = "\n".join(_field(field, words) for field in page.fields)
+    others = " ".join(
+        f'<a href="?lang={code}" hreflang="{code}" lang="{code}">{name}</a>'
+        for code, name in LANGUAGES.items()
+        if code != language
+    )
+    way_on = f'<a href="/">{words["next"]}</a>' if settings.serves_graphiql else words["close"]
+    return f"""<!doctype html>
+<html lang="{language}">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex"><link rel="icon" href="data:,">
+<title>{words["title"]} – SalesPad</title>
+<link rel="stylesheet" href="{urls["people.css"]}"><script src="{urls["people.js"]}" defer></script></head>
+<body>
+<main>
+<h1 tabindex="-1">{words["title"]}</h1>
+<p id="intro">{words["intro"]}</p>
+<noscript><p class="error">{words["no_script"]}</p></noscript>
+<p id="problem" class="error" role="alert" hidden></p>
+<form hidden novalidate data-operation="{page.operation}" data-document="{escape(page.document)}"
+ data-says="{escape(says)}">
+{fields}
+<button type="submit">{words["send"]}</button>
+</form>
+<div id="done" hidden><p id="done-text"></p><p>{way_on}</p></div>
+</main>
+<footer>{others}</footer>
+</body>
+</html>
+"""
+
+
+def _field(field: Field, words: Words) -> str:
+    name = field.name
+    show = f'<label class="show"><input type="checkbox" id="show"> {words["show"]}</label>'
+    return f"""<div class="field">
+<label for="{name}">{words[name]}</label>
+<p class="hint" id="{name}-hint">{words[f"{name}_hint"]}</p>
+<input id="{name}" name="{name}" type="{"password" if field.is_secret else "text"}" autocomplete="{field.autocomplete}"
+ aria-describedby="{name}-hint {name}-error"{" data-secret" if field.is_secret else ""}>
+<p class="error" id="{name}-error" hidden></p>
+{show if field.is_secret else ""}
+</div>"""
