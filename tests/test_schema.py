@@ -77,6 +77,12 @@ EXTENSION_MAY = frozenset(
 )
 """What a session of the browser extension may use; signing in and out comes before any session."""
 
+NO_KEY_MAY = frozenset(
+    {"updateProfile", "changePassword", "sessions", "revokeSession", "switchWorkspace", "createWorkspace"}
+    | {"leaveWorkspace", "createApiKey"}
+)
+"""A person's own matters: what no API key may use, whatever its role."""
+
 SHARED_INPUTS = {
     "leaveWorkspace": "SwitchWorkspaceInput",
     "removeMember": "MemberInput",
@@ -159,6 +165,11 @@ def test_every_root_field_has_the_rule_of_its_line_in_the_role_table() -> None:
 def test_an_extension_may_do_what_the_role_table_says() -> None:
     allowed = {name for name, field in root_fields().items() if rule_of(field).extension}
     assert allowed == EXTENSION_MAY
+
+
+def test_an_api_key_may_not_what_is_a_persons_own() -> None:
+    personal = {name for name, field in root_fields().items() if rule_of(field).personal}
+    assert personal == NO_KEY_MAY & root_fields().keys()
 
 
 def test_everything_is_described() -> None:
