@@ -14,11 +14,32 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 WRITE_TEXT = "salespad.write_text"
 ENDS_AT_SHUTDOWN = "salespad.ends_at_shutdown"
+MAX_HEAD_BYTES = 524_288
+"""Of a request line and its headers: httptools itself would keep whatever comes. Counted by what is read at once, which
+may begin with the end of another request."""
 
 
 class StreamEndingProtocol(HttpToolsProtocol):
     """uvicorn's HTTP, which would wait for event streams to end by themselves when it stops. They are marked in their
     scope's state, and cut: their clients come back to another process."""
+
+    head_bytes: int | None = None
+    """What has come of the head that is being read."""
+
+    def on_message_begin(self) -> None:
+        self.head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self.head_bytes = None
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.head_bytes is not None:
+            self.head_bytes += len(data)
+            if self.head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response("The request's headers are too long.")
 
     def shutdown(self) -> None:
         super().shutdown()

@@ -247,6 +247,10 @@ DOCUMENTS = [
 ]
 
 FRAMING = [
+    Case(4, "a header of 3 MB", request("GET", "/health/live", "X: " + "x" * 3 * MEGABYTE), (400,)),
+    Case(4, "a path of 3 MB", request("GET", "/" + "x" * 3 * MEGABYTE), (400,)),
+    Case(4, "100,000 headers", request("GET", "/health/live", *["X-Header: x" * 3] * 100_000), (400,)),
+    Case(4, "headers without an end", b"GET / HTTP/1.1\r\n" + b"X-Header: y\r\n" * 200_000, (400,)),
     Case(4, "a length that is none", graphql(b"{}", "Content-Length: 1e3"), (400,)),
     Case(4, "a negative length", graphql(b"{}", "Content-Length: -1"), (400,)),
     Case(4, "two lengths", graphql(b"{}", "Content-Length: 2", "Content-Length: 50"), (400,)),
