@@ -79,7 +79,7 @@ EXTENSION_MAY = frozenset(
 
 NO_KEY_MAY = frozenset(
     {"updateProfile", "changePassword", "sessions", "revokeSession", "switchWorkspace", "createWorkspace"}
-    | {"leaveWorkspace", "createApiKey"}
+    | {"leaveWorkspace", "createApiKey", "markConversationRead", "saveDraft", "presence", "setTyping"}
 )
 """A person's own matters: what no API key may use, whatever its role."""
 

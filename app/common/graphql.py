@@ -171,8 +171,10 @@ def mutation(
     return wrap
 
 
-def subscription(*, requires: Role, description: str, extension: bool = False) -> Callable[[Resolver], Any]:
-    rule = Rule(requires, extension)
+def subscription(
+    *, requires: Role, description: str, extension: bool = False, personal: bool = False
+) -> Callable[[Resolver], Any]:
+    rule = Rule(requires, extension, personal)
 
     def wrap(resolver: Resolver) -> Any:
         @functools.wraps(resolver)

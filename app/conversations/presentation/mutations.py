@@ -66,7 +66,11 @@ class ConversationsMutation:
             id = await inbox_use_cases(work, actor).reopen_conversation(parse_id(input.id) or NO_ID)
         return await _payload(info, id)
 
-    @mutation(requires=Role.VIEWER, description="Moves the viewer's own read pointer on; it never goes back.")
+    @mutation(
+        requires=Role.VIEWER,
+        personal=True,
+        description="Moves the viewer's own read pointer on; it never goes back.",
+    )
     async def mark_conversation_read(
         self, info: Info, input: MarkConversationReadInput
     ) -> ConversationPayload:
@@ -77,7 +81,11 @@ class ConversationsMutation:
             id = await use_cases.mark_conversation_read(parse_id(input.id) or NO_ID, up_to=up_to)
         return await _payload(info, id)
 
-    @mutation(requires=Role.VIEWER, description="Keeps what the viewer has begun to write; theirs alone.")
+    @mutation(
+        requires=Role.VIEWER,
+        personal=True,
+        description="Keeps what the viewer has begun to write; theirs alone.",
+    )
     async def save_draft(self, info: Info, input: SaveDraftInput) -> ConversationPayload:
         actor = info.context.signed_in
         async with info.context.doors.open_work(actor.workspace_id, actor) as work:

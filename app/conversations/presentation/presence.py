@@ -36,6 +36,7 @@ class SetTypingInput:
 class PresenceSubscription:
     @subscription(
         requires=Role.VIEWER,
+        personal=True,
         description="Who is there now, then who comes, leaves or types; subscribing is being there oneself.",
     )
     async def presence(
@@ -69,6 +70,7 @@ class PresenceSubscription:
 class PresenceMutation:
     @mutation(
         requires=Role.VIEWER,
+        personal=True,
         description="Shows the viewer as typing in a conversation for six seconds; call it again while they do.",
     )
     async def set_typing(self, info: Info, input: SetTypingInput) -> OkPayload:
