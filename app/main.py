@@ -1,7 +1,6 @@
 """The API process: its routes, its lifespan, what lives as long as it does."""
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from app.accounts.presentation.pages import people_pages
 from app.accounts.wiring import SYSTEM_MAIL, accounts_services, system_mails
 from app.channels.presentation.webhooks import webhook_routes
 from app.channels.wiring import INBOUND, inbound_events
-from app.common import telemetry, tracing
+from app.common import garbage, telemetry, tracing
 from app.common.feed.hub import Hub
 from app.common.health import health_routes
 from app.common.hosts import front_door
@@ -86,7 +85,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        _settle_garbage_collector()
+        garbage.settle()
         try:
             await process.start()
         except SystemExit as refusal:  # uvicorn prints no exception's words
@@ -120,11 +119,3 @@ def _warm_up() -> None:
     """What the first answers can do without, loaded while the API answers already."""
     for name in WARMED_UP:
         import_module(name)
-
-
-def _settle_garbage_collector() -> None:
-    """What was imported stays: it is not looked at again, and collections are rare (they stall every request)."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
-    gc.enable()

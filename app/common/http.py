@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from app.common import telemetry, tracing
+from app.common.garbage import Ended
 from app.settings import Settings
 
 SAFE_HEADERS = {
@@ -50,6 +51,7 @@ class RequestLog:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
+        self._ended = Ended()
         is_https = urlsplit(settings.base_url).scheme == "https"
         headers = SAFE_HEADERS | HSTS if is_https else SAFE_HEADERS
         self._safe = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
@@ -84,6 +86,8 @@ class RequestLog:
                 if scope["type"] == "websocket" or status:
                     raise
                 await self._crash(error, scope, receive, send_with_headers)
+            finally:
+                self._ended.tell(time.perf_counter() - started)
             if scope["path"] not in QUIET_PATHS:
                 _log(scope, status, time.perf_counter() - started)
 
