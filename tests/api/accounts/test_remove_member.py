@@ -1,6 +1,5 @@
 import asyncio
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -103,7 +102,7 @@ async def test_an_admin_removes_members_and_themselves_but_no_owner(ana: Person,
     assert await members(ana) == [str(ana.user_id)]
 
 
-@pytest.mark.parametrize("user_id", ["", "x", str(uuid4())])
+@pytest.mark.parametrize("user_id", ["", "x", "01990000-0000-7000-8000-000000000000"])
 async def test_nobody_of_such_an_id(ana: Person, eve: Person, user_id: str) -> None:
     unknown = await remove(ana, user_id)
     assert codes(unknown) == [("NOT_FOUND", ["userId"])]
