@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from app.accounts.application.attempts import utc_now
 from app.accounts.domain.audit import Author
 from app.accounts.domain.member import NotYourWorkspace
 from app.accounts.domain.ports import OpenStore, TokenIssuer
-from app.accounts.domain.session import Caller, OpenedSession, RefreshToken
+from app.accounts.domain.session import MovedSession
 from app.common.domain import Actor, Conflict, NotFound
 
 
@@ -27,21 +27,19 @@ class OwnSessionUseCases:
                 raise NotFound("No such session: it is over already. Reload the list.", path=("id",))
             await store.record(workspace_id, Author.of(actor), "session.revoked", object_id=session_id)
 
-    async def switch_workspace(self, actor: Actor, workspace_id: UUID, caller: Caller) -> OpenedSession:
-        """The refresh token it had is unknown from then on. Of two at once one wins. Raises NotYourWorkspace,
-        Conflict.
+    async def switch_workspace(self, actor: Actor, workspace_id: UUID) -> MovedSession:
+        """Under the refresh token it has, and for no longer than the access token that asks: whoever got hold of that
+        one alone has ten minutes, and no session. Of two at once one wins. Raises NotYourWorkspace, Conflict.
         """
-        token = RefreshToken.mint()
         async with self.open_store() as store:
             member = await store.hold_membership(actor.user_id, workspace_id)
             if member is None:
                 raise NotYourWorkspace
-            live = await store.move_session(
-                actor.session_id, actor.workspace_id, member, token, caller, now=self.now()
-            )
+            live = await store.move_session(actor.session_id, actor.workspace_id, member, now=self.now())
             if live is None:
                 raise Conflict(
                     "This session has just gone elsewhere, or is over: refresh it, then try again."
                 )
             await store.record(workspace_id, Author.of(actor), "workspace.entered", object_id=live.id)
-        return OpenedSession(live, self.tokens.issue(live), token)
+        until = datetime.fromtimestamp(actor.expires_at, UTC)
+        return MovedSession(live, self.tokens.issue(live, until=until))

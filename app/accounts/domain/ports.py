@@ -77,12 +77,10 @@ class AccountStore(Protocol):
         session_id: UUID,
         from_workspace_id: UUID,
         member: Membership,
-        token: RefreshToken,
-        caller: Caller,
         *,
         now: datetime,
     ) -> LiveSession | None:
-        """Into the member's workspace, under a token of a new family. None when it is not live there any more."""
+        """Into the member's workspace. None when it is not live where it was any more."""
 
     async def lock_owner(self, user_id: UUID) -> tuple[str, int]:
         """The person's locale, and how many workspaces they own: nobody else makes one for them until the commit."""
@@ -125,7 +123,8 @@ class PasswordHasher(Protocol):
 
 
 class TokenIssuer(Protocol):
-    def issue(self, session: LiveSession) -> AccessToken: ...
+    def issue(self, session: LiveSession, *, until: datetime | None = None) -> AccessToken:
+        """Good for its usual life, but not beyond `until`."""
 
 
 class Members(Protocol):

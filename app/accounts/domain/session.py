@@ -122,9 +122,15 @@ class AccessToken:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenedSession:
-    """What somebody gets who signed up or in, or refreshed."""
+class MovedSession:
+    """One that goes on under the refresh token it has."""
 
     live: LiveSession
     access: AccessToken
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSession(MovedSession):
+    """What somebody gets who signed up or in, or refreshed."""
+
     refresh: RefreshToken

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import and_, delete, exists, func, insert, not_, null, or_, select, update
+from sqlalchemy import and_, delete, exists, func, insert, not_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.accounts.domain.session import Caller, LiveSession, RefreshToken, StoredSession
@@ -136,9 +136,19 @@ class AccountRepository:
     async def rotate(
         self, used: RefreshToken, fresh: RefreshToken, caller: Caller, *, now: datetime
     ) -> LiveSession | None:
-        owner = await self._hold_owner(used)
-        if owner is None:
-            return None
+        held: Membership | None = None
+        while (owner := await self._hold_owner(used)) not in (
+            None,
+            held,
+        ):  # once more where it was just moved
+            held = owner
+            if live := await self._rotate(owner, used, fresh, caller, now=now):
+                return live
+        return None
+
+    async def _rotate(
+        self, owner: Membership, used: RefreshToken, fresh: RefreshToken, caller: Caller, *, now: datetime
+    ) -> LiveSession | None:
         rotated = await self._work.execute(
             update(session)
             .where(
@@ -223,8 +233,6 @@ class AccountRepository:
         session_id: UUID,
         from_workspace_id: UUID,
         member: Membership,
-        token: RefreshToken,
-        caller: Caller,
         *,
         now: datetime,
     ) -> LiveSession | None:
@@ -237,17 +245,7 @@ class AccountRepository:
                 session.c.revoked_at.is_(None),
                 session.c.expires_at > now,
             )
-            .values(
-                workspace_id=member.workspace_id,
-                family_hash=token.family_hash,
-                token_hash=token.token_hash,
-                prev_hash=null(),
-                rotated_at=null(),
-                expires_at=func.least(now + self._refresh_ttl, session.c.created_at + self._session_ttl),
-                user_agent=caller.user_agent,
-                ip_prefix=caller.ip_prefix,
-                last_used_at=now,
-            )
+            .values(workspace_id=member.workspace_id, last_used_at=now)
             .returning(session.c.client, func.clock_timestamp().label("issued_at"))
         )
         row = moved.one_or_none()

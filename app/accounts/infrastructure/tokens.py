@@ -6,7 +6,7 @@ second.
 
 import hashlib
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import jwt
@@ -34,8 +34,9 @@ class TokenService:
         self._secrets = {key_id(secret): secret for secret in (*settings.previous_jwt_secrets, self._secret)}
         self._ttl = timedelta(seconds=settings.access_token_ttl_s)
 
-    def issue(self, session: LiveSession) -> AccessToken:
+    def issue(self, session: LiveSession, *, until: datetime | None = None) -> AccessToken:
         expires_at = (session.issued_at + self._ttl).replace(microsecond=0)
+        expires_at = min(expires_at, until or expires_at)
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,

@@ -9,7 +9,7 @@ import asyncpg
 import strawberry
 from starlette.responses import Response
 
-from app.accounts.domain.session import Caller, OpenedSession
+from app.accounts.domain.session import Caller, MovedSession, OpenedSession
 from app.accounts.infrastructure.reads import read_memberships
 from app.accounts.presentation.http import set_refresh_cookie
 from app.accounts.wiring import AccountsServices
@@ -146,7 +146,7 @@ class Session:
     )
     expires_at: datetime = strawberry.field(description="When the access token expires: refresh before.")
     refresh_token: str | None = strawberry.field(
-        description="Good for one refreshSession; null when it went into a cookie."
+        description="Good for one refreshSession; null when it went into a cookie, or the one at hand goes on."
     )
     viewer: Viewer = strawberry.field(description="Who is signed in.")
 
@@ -156,7 +156,7 @@ class SessionPayload(Payload):
     session: Session | None = strawberry.field(description="The session; null when refused.", default=None)
 
     @classmethod
-    async def of(cls, context: Context, opened: OpenedSession, *, cookie: bool = False) -> Self:
+    async def of(cls, context: Context, opened: MovedSession, *, cookie: bool = False) -> Self:
         """Read after the commit. With `cookie` the refresh token goes into the response's cookie only. Raises
         Unauthenticated.
         """
@@ -164,13 +164,14 @@ class SessionPayload(Payload):
         viewer = Viewer.of(await read_memberships(context.doors, member.user_id), member.workspace_id)
         if viewer is None:  # removed since the commit
             raise Unauthenticated("You are no member of this workspace any more: sign in again.")
-        if cookie:
-            set_refresh_cookie(context.response, opened.refresh.text, context.settings)
+        refresh_token = opened.refresh.text if isinstance(opened, OpenedSession) else None
+        if cookie and refresh_token:
+            set_refresh_cookie(context.response, refresh_token, context.settings)
         return cls(
             session=Session(
                 access_token=opened.access.text,
                 expires_at=opened.access.expires_at,
-                refresh_token=None if cookie else opened.refresh.text,
+                refresh_token=None if cookie else refresh_token,
                 viewer=viewer,
             )
         )
@@ -261,10 +262,6 @@ class WorkspacePayload(Payload):
 @strawberry.input(description="A workspace of the viewer's.")
 class SwitchWorkspaceInput:
     workspace_id: strawberry.ID = strawberry.field(description="One they belong to.")
-    cookie: bool = strawberry.field(
-        description="Put the refresh token into a cookie for POST /auth/refresh: for browsers. Leaving needs none.",
-        default=False,
-    )
 
 
 @strawberry.input(description="A session of the viewer's.")

@@ -1,12 +1,17 @@
 import asyncio
 import functools
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from app.accounts.domain.session import LiveSession
+from app.accounts.domain.user import Membership
+from app.accounts.infrastructure.tokens import TokenService
 from app.common.domain import ClientKind, Role
 from app.common.work import Doors
+from app.settings import Settings
 from tests.api.accounts.test_remove_member import REMOVE
 from tests.api.accounts.visitor import REFRESH, SESSION, VIEWER, Visitor, execute, ids
 from tests.factories.accounts import Person, add_member, audited, sign_up
@@ -36,9 +41,7 @@ async def test_the_session_goes_on_in_the_other_workspace(visitor: Visitor, door
     seen = await visitor.ask(VIEWER, fresh["accessToken"])
     assert seen["workspace"]["id"] == str(other_id)
 
-    old = await visitor.ask(REFRESH, refreshToken=session["refreshToken"])
-    assert [error["code"] for error in old["errors"]] == ["UNAUTHENTICATED"]
-    refreshed = await visitor.ask(REFRESH, refreshToken=fresh["refreshToken"])  # the old one ended nothing
+    refreshed = await visitor.ask(REFRESH, refreshToken=session["refreshToken"])
     assert refreshed["session"]["viewer"]["workspace"]["id"] == str(other_id)
 
     rows = await execute(
@@ -57,14 +60,37 @@ async def test_the_session_goes_on_in_the_other_workspace(visitor: Visitor, door
     assert (entry.before, entry.after) == ({}, {})
 
 
-async def test_with_a_cookie_the_refresh_token_is_in_no_answer(visitor: Visitor, doors: Doors) -> None:
+async def test_an_access_token_alone_becomes_no_session(
+    visitor: Visitor, doors: Doors, settings: Settings
+) -> None:
+    """Whoever got hold of one has what it had left, however often they take it to and fro."""
     session, other_id = await joined(visitor, doors)
-    answer = await visitor.post(SWITCH, session["accessToken"], workspaceId=str(other_id), cookie=True)
-    assert answer.json()["data"]["switchWorkspace"]["session"]["refreshToken"] is None
-    assert answer.cookies[COOKIE]
-    refreshed = await visitor.auth("refresh", Cookie=f"{COOKIE}={answer.cookies[COOKIE]}")
-    seen = await visitor.ask(VIEWER, refreshed.json()["accessToken"])
-    assert seen["workspace"]["id"] == str(other_id)
+    tokens, home_id = TokenService(settings), ids(session)["workspace_id"]
+    actor = tokens.verify(session["accessToken"])
+    member = Membership(actor.user_id, home_id, actor.role)
+    old = tokens.issue(
+        LiveSession(actor.session_id, member, actor.client, datetime.now(UTC) - timedelta(minutes=5))
+    )
+    token = old.text
+    for workspace_id in (other_id, home_id, home_id, other_id):
+        answer = await visitor.post(SWITCH, token, workspaceId=str(workspace_id))
+        moved = answer.json()["data"]["switchWorkspace"]["session"]
+        assert (moved["refreshToken"], COOKIE in answer.cookies) == (None, False)
+        assert datetime.fromisoformat(moved["expiresAt"]) == old.expires_at
+        token = moved["accessToken"]
+
+
+async def test_a_refresh_beside_it_ends_nothing(visitor: Visitor, doors: Doors) -> None:
+    """Whichever comes first, the session goes on, in the other workspace."""
+    for _ in range(10):
+        session, other_id = await joined(visitor, doors)
+        moved, refreshed = await asyncio.gather(
+            visitor.ask(SWITCH, session["accessToken"], workspaceId=str(other_id)),
+            visitor.ask(REFRESH, refreshToken=session["refreshToken"]),
+        )
+        assert (moved["errors"], refreshed["errors"]) == ([], [])
+        after = await visitor.ask(REFRESH, refreshToken=refreshed["session"]["refreshToken"])
+        assert after["session"]["viewer"]["workspace"]["id"] == str(other_id)
 
 
 @pytest.mark.parametrize("workspace_id", ["", "x", "01990000-0000-7000-8000-000000000000", "foreign"])
@@ -83,10 +109,7 @@ async def test_of_two_at_once_one_wins(visitor: Visitor, doors: Doors) -> None:
     for _ in range(8):
         session, other_id = await joined(visitor, doors)
         payloads = await asyncio.gather(
-            *(
-                visitor.ask(SWITCH, session["accessToken"], workspaceId=str(other_id), cookie=cookie)
-                for cookie in (True, False, True)
-            )
+            *(visitor.ask(SWITCH, session["accessToken"], workspaceId=str(other_id)) for _ in range(3))
         )
         won = [payload["session"] for payload in payloads if payload["session"]]
         assert len(won) == 1
@@ -128,7 +151,7 @@ async def test_who_is_removed_there_meanwhile_is_out(visitor: Visitor, ana: Pers
         if payload["session"]:
             fresh = payload["session"]["accessToken"]
             await eventually(functools.partial(is_refused, visitor, fresh), what="the end of the session")
-            after = await visitor.ask(REFRESH, refreshToken=payload["session"]["refreshToken"])
+            after = await visitor.ask(REFRESH, refreshToken=session["refreshToken"])
             assert [error["code"] for error in after["errors"]] == ["UNAUTHENTICATED"]
         else:
             # Removed before, or before the answer was made.

@@ -47,7 +47,9 @@ export class SessionStore {
   adopt(wire: api.WireSession, clockOffset: number): void {
     if (wire.accessToken === this.current?.accessToken) return;
     this.hasEnded = false;
-    this.set(toSession(wire, clockOffset));
+    const fresh = toSession(wire, clockOffset);
+    if (this.current && sessionOf(fresh) === sessionOf(this.current)) fresh.refreshToken ??= this.current.refreshToken;
+    this.set(fresh);
     if (!wire.viewer?.user?.email) void this.learnWho(wire.accessToken);
   }
 
@@ -118,6 +120,15 @@ function toSession(wire: api.WireSession, clockOffset: number): Session {
     who: wire.viewer?.user?.email ?? '',
     workspace: wire.viewer?.workspace?.name ?? '',
   };
+}
+
+/** The id in an access token: switchWorkspace answers with a fresh one of the same session, whose refresh token goes on. */
+function sessionOf({ accessToken }: Session): unknown {
+  try {
+    return JSON.parse(atob((accessToken.split('.')[1] ?? '').replace(/-/g, '+').replace(/_/g, '/'))).sid;
+  } catch {
+    return accessToken;
+  }
 }
 
 function readSession(storage: Storage): Session | null {
