@@ -117,8 +117,9 @@ class Rule:
             return
         actor = context.signed_in
         if not actor.role.includes(self.role):
+            helper = "an owner" if self.role is Role.OWNER else "an admin"
             raise Forbidden(
-                f"This needs the role {self.role}; you are {actor.role}. Ask an admin of the workspace."
+                f"This needs the role {self.role}; you are {actor.role}. Ask {helper} of the workspace."
             )
         if actor.client is ClientKind.EXTENSION and not self.extension:
             raise Forbidden("A browser extension's session may not do this: use the web app.")

@@ -125,7 +125,9 @@ async def test_an_invitation_is_accepted_from_its_mail(site: Site, tmp_path: Pat
     await expect(site.page.locator("#password-error")).to_contain_text("8 a 1.000")
     await site.page.get_by_label("Senha", exact=True).fill(NEW)
     await site.page.get_by_role("button", name="Aceitar").click()
-    await expect(site.page.locator("#done-text")).to_have_text("Agora você faz parte de “Ana's workspace”.")
+    await expect(site.page.locator("#done-text")).to_contain_text(
+        "Agora você faz parte de “Ana's workspace”."
+    )
     await expect(site.page.get_by_role("heading", name="Boas-vindas!")).to_be_focused()
     assert "#" not in site.page.url
     await site.page.screenshot(path=tmp_path / "accepted.png", full_page=True)
@@ -161,6 +163,26 @@ async def test_a_password_is_reset_from_its_mail_once(site: Site) -> None:
 
 
 @pytest.mark.browser
+async def test_who_has_no_good_link_asks_for_one_and_signs_in(site: Site) -> None:
+    ana = await sign_up(site.http)
+    await site.page.goto(f"{site.url}/password-reset#dead")
+    await site.page.get_by_role("link", name="Ask for a new one").click()
+    await expect(site.page.locator("h1")).to_have_text("Ask for a new password")
+    await site.page.get_by_role("button", name="Send the link").click()
+    await expect(site.page.get_by_label("E-mail")).to_be_focused()
+    await expect(site.page.locator("#email-error")).to_contain_text("whole e-mail address")
+    await site.page.get_by_label("E-mail").fill(ana.email)
+    await site.page.keyboard.press("Enter")
+    await expect(site.page.get_by_role("heading", name="Look into your mail")).to_be_focused()
+    await expect(site.page.get_by_label("E-mail")).to_be_hidden()
+    await site.open_mail(ana.email)
+    await site.page.locator("pre a").click()
+    await site.page.get_by_label("New password").fill(NEW)
+    await site.page.keyboard.press("Enter")
+    await expect(site.page.locator("h1")).to_have_text("Your password is changed")
+
+
+@pytest.mark.browser
 async def test_a_link_without_its_token_says_so(site: Site) -> None:
     await site.page.goto(f"{site.url}/invitation")
     await expect(site.page.locator("#problem")).to_contain_text("not whole")
@@ -177,7 +199,7 @@ async def pages() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@pytest.mark.parametrize("path", ["/invitation", "/password-reset"])
+@pytest.mark.parametrize("path", ["/invitation", "/password-reset", "/forgot-password"])
 async def test_a_page_runs_only_its_own_script_and_is_found_by_no_search(
     pages: httpx.AsyncClient, path: str
 ) -> None:
@@ -213,8 +235,8 @@ async def test_a_page_speaks_the_reader_s_language(
 
 
 def test_both_languages_say_the_same_things() -> None:
-    from app.accounts.presentation.pages import INVITATION, PASSWORD_RESET, SHARED
+    from app.accounts.presentation.pages import PAGES, SHARED
 
-    for words in (SHARED, INVITATION.words, PASSWORD_RESET.words):
+    for words in (SHARED, *(page.words for page in PAGES)):
         said: dict[str, Any] = {language: set(texts) for language, texts in words.items()}
         assert said["en"] == said["pt-BR"]

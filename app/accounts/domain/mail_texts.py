@@ -30,8 +30,8 @@ class MailText:
 class Template:
     subject: str
     paragraphs: tuple[str, ...]
-    action: str = ""
-    """On the link; empty where there is none."""
+    action: str
+    """On the link."""
     after: str
 
 
@@ -67,13 +67,21 @@ TEMPLATES: Mapping[tuple[SystemMailKind, str], Template] = {
     ),
     (K.PASSWORD_CHANGED, "en"): Template(
         subject="Your SalesPad password was changed",
-        paragraphs=("The password of your account was changed on {at}.",),
-        after="Was it not you? Then ask for a new password at once, and tell whoever looks after your workspace.",
+        paragraphs=(
+            "The password of your account was changed on {at}.",
+            "Was it not you? Then ask for a new password at once, and tell whoever looks after your workspace.",
+        ),
+        action="Ask for a new password",
+        after="Was it you? Then there is nothing to do.",
     ),
     (K.PASSWORD_CHANGED, "pt-BR"): Template(
         subject="Sua senha do SalesPad foi alterada",
-        paragraphs=("A senha da sua conta foi alterada em {at}.",),
-        after="Não foi você? Peça já uma nova senha e avise quem cuida do seu espaço de trabalho.",
+        paragraphs=(
+            "A senha da sua conta foi alterada em {at}.",
+            "Não foi você? Peça já uma nova senha e avise quem cuida do seu espaço de trabalho.",
+        ),
+        action="Pedir uma nova senha",
+        after="Foi você? Então não é preciso fazer nada.",
     ),
     (K.NEW_SIGN_IN, "en"): Template(
         subject="New sign-in to your SalesPad account",
@@ -82,9 +90,10 @@ TEMPLATES: Mapping[tuple[SystemMailKind, str], Template] = {
             "When: {at}",
             "Device: {user_agent}",
             "Network: {ip_prefix}",
+            "Was it not you? Then ask for a new password at once: choosing it ends every session.",
         ),
-        after="Was it you? Then there is nothing to do. Was it not? Then ask for a new password at once: that ends "
-        "every session.",
+        action="Ask for a new password",
+        after="Was it you? Then there is nothing to do.",
     ),
     (K.NEW_SIGN_IN, "pt-BR"): Template(
         subject="Novo acesso à sua conta do SalesPad",
@@ -93,9 +102,10 @@ TEMPLATES: Mapping[tuple[SystemMailKind, str], Template] = {
             "Quando: {at}",
             "Dispositivo: {user_agent}",
             "Rede: {ip_prefix}",
+            "Não foi você? Peça já uma nova senha: escolhê-la encerra todas as sessões.",
         ),
-        after="Foi você? Então não é preciso fazer nada. Não foi? Peça já uma nova senha: isso encerra todas as "
-        "sessões.",
+        action="Pedir uma nova senha",
+        after="Foi você? Então não é preciso fazer nada.",
     ),
 }
 DEFAULT_LOCALE = "en"
@@ -109,13 +119,13 @@ STYLE = (
 BUTTON = "display:inline-block;padding:10px 18px;border-radius:6px;background:#0b6b8a;color:#fff;text-decoration:none"
 
 
-def write_mail(kind: SystemMailKind, locale: str, words: Mapping[str, str], link: str = "") -> MailText:
+def write_mail(kind: SystemMailKind, locale: str, words: Mapping[str, str], link: str) -> MailText:
     template = TEMPLATES.get((kind, locale)) or TEMPLATES[kind, DEFAULT_LOCALE]
     shown = {name: shown_word(name, value) for name, value in words.items()}
     paragraphs = [paragraph.format_map(shown) for paragraph in template.paragraphs]
     text = [
         *paragraphs,
-        *([f"{template.action}:\n{link}"] if template.action else []),
+        f"{template.action}:\n{link}",
         template.after,
         "SalesPad",
     ]
@@ -126,11 +136,7 @@ def write_mail(kind: SystemMailKind, locale: str, words: Mapping[str, str], link
 def _html(template: Template, shown: Mapping[str, str], subject: str, link: str, locale: str) -> str:
     safe = {name: escape(value) for name, value in shown.items()}
     href = escape(link)
-    button = (
-        f'<p><a href="{href}" style="{BUTTON}">{template.action}</a></p>\n<p><a href="{href}">{href}</a></p>\n'
-        if template.action
-        else ""
-    )
+    button = f'<p><a href="{href}" style="{BUTTON}">{template.action}</a></p>\n<p><a href="{href}">{href}</a></p>\n'
     paragraphs = "".join(f"<p>{paragraph.format_map(safe)}</p>\n" for paragraph in template.paragraphs)
     return (
         f'<!DOCTYPE html>\n<html lang="{escape(locale)}">\n<head><meta charset="utf-8">'

@@ -160,4 +160,4 @@ def _keep(kept: "OrderedDict[bytes, Value]", hash: bytes, value: Value) -> None:
 
 
 def no_such_key() -> Unauthenticated:
-    return Unauthenticated("The API key is unknown or revoked: make a new one in the workspace's settings.")
+    return Unauthenticated("The API key is unknown or revoked: an admin of the workspace can make a new one.")

@@ -36,7 +36,12 @@ WAITS_S = (2, 30, 300, 1500)
 """Before the next try; the last comes after half an hour, when a reset's link is still good."""
 OVER = "OVER"
 UNREADABLE = "UNREADABLE"
-PATHS = {SystemMailKind.INVITATION: "invitation", SystemMailKind.PASSWORD_RESET: "password-reset"}
+PATHS = {
+    SystemMailKind.INVITATION: "invitation",
+    SystemMailKind.PASSWORD_RESET: "password-reset",
+    SystemMailKind.PASSWORD_CHANGED: "forgot-password",
+    SystemMailKind.NEW_SIGN_IN: "forgot-password",
+}
 """Of the pages that the links lead to."""
 
 
@@ -103,10 +108,10 @@ class Postman:
     def _letter(self, claim: Claim, waiting: WaitingMail) -> Letter:
         mail = waiting.mail
         words = dict(mail.words)
-        token, path = words.pop("token", ""), PATHS.get(mail.kind, "")
+        token = words.pop("token", "")
         if "at" in words:
             words["at"] = f"{datetime.fromisoformat(words['at']).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        link = f"{self._settings.base_url}/{path}#{token}" if token else ""
+        link = f"{self._settings.base_url}/{PATHS[mail.kind]}" + (f"#{token}" if token else "")
         written = write_mail(mail.kind, mail.locale, words, link)
         return Letter(
             id=str(claim.id),

@@ -1,4 +1,4 @@
-"""The two pages that SalesPad's mails link to: accepting an invitation, choosing a new password.
+"""The pages that SalesPad's mails link to: accepting an invitation, asking for a new password, choosing it.
 
 They need no web app: HTML from here, one script and one style sheet of this origin, nothing else. The link's token
 stands in the fragment, so it is in no log and no Referer.
@@ -35,6 +35,8 @@ ACCEPT = """mutation ($input: AcceptInvitationInput!) { acceptInvitation(input: 
 RESET = (
     "mutation ($input: ResetPasswordInput!) { resetPassword(input: $input) { errors { code path message } } }"
 )
+ASK = """mutation ($input: RequestPasswordResetInput!) { requestPasswordReset(input: $input) {
+  errors { code path message } } }"""
 
 Words = Mapping[str, str]
 
@@ -43,7 +45,9 @@ Words = Mapping[str, str]
 class Field:
     name: str
     autocomplete: str
-    is_secret: bool
+    type: str
+    is_optional: bool = False
+    """Left out of the input while it is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Page:
     fields: tuple[Field, ...]
     words: Mapping[str, Words]
     """By language. What has a capital letter is for the script: by an error's field and code, or its code alone."""
+    needs_token: bool = True
 
 
 SHARED: Mapping[str, Words] = {
@@ -62,6 +67,7 @@ SHARED: Mapping[str, Words] = {
         "no_script": "This page needs JavaScript.",
         "next": "Go on to SalesPad",
         "close": "You may close this page.",
+        "forgot": "Forgot the password? Ask for a new one.",
         "THROTTLED": "Too many attempts: wait a little, then try again.",
         "UNREACHABLE": "SalesPad does not answer: try again in a moment.",
     },
@@ -70,6 +76,7 @@ SHARED: Mapping[str, Words] = {
         "no_script": "Esta página precisa de JavaScript.",
         "next": "Continuar no SalesPad",
         "close": "Você pode fechar esta página.",
+        "forgot": "Esqueceu a senha? Peça uma nova.",
         "THROTTLED": "Tentativas demais: espere um pouco e tente de novo.",
         "UNREACHABLE": "O SalesPad não responde: tente de novo daqui a pouco.",
     },
@@ -78,7 +85,10 @@ INVITATION = Page(
     "/invitation",
     "acceptInvitation",
     ACCEPT,
-    (Field("name", "name", is_secret=False), Field("password", "current-password", is_secret=True)),
+    (
+        Field("name", "name", "text", is_optional=True),
+        Field("password", "current-password", "password", is_optional=True),
+    ),
     {
         "en": {
             "title": "Accept the invitation",
@@ -90,13 +100,14 @@ INVITATION = Page(
             "characters.",
             "send": "Accept",
             "token.MISSING": "The link is not whole: open it from the mail once more.",
-            "token.INVALID": "This link is no longer good: ask whoever invited you for a new one.",
+            "token.INVALID": "This link is no longer good. If you have accepted it already, sign in; if not, ask "
+            "whoever invited you for a new one.",
             "name.INVALID": "Write your name, in at most 200 characters.",
             "password.INVALID": "Choose 8 to 1,000 characters, or give the password of your account.",
             "password.UNAUTHENTICATED": "This address has an account with another password.",
             "password.CONFLICT": "This address has got an account by now: give its password.",
             "DONE_TITLE": "Welcome!",
-            "DONE": "You now belong to “{workspace}”.",
+            "DONE": "You now belong to “{workspace}”. From now on, sign in with your e-mail address and this password.",
         },
         "pt-BR": {
             "title": "Aceitar o convite",
@@ -108,13 +119,14 @@ INVITATION = Page(
             "caracteres.",
             "send": "Aceitar",
             "token.MISSING": "O link não está inteiro: abra-o de novo a partir do e-mail.",
-            "token.INVALID": "Este link não vale mais: peça um novo a quem convidou você.",
+            "token.INVALID": "Este link não vale mais. Se você já aceitou o convite, entre com sua senha; se não, peça "
+            "um novo link a quem convidou você.",
             "name.INVALID": "Escreva seu nome, com no máximo 200 caracteres.",
             "password.INVALID": "Escolha de 8 a 1.000 caracteres, ou dê a senha da sua conta.",
             "password.UNAUTHENTICATED": "Este endereço tem uma conta com outra senha.",
             "password.CONFLICT": "Este endereço acaba de ganhar uma conta: dê a senha dela.",
             "DONE_TITLE": "Boas-vindas!",
-            "DONE": "Agora você faz parte de “{workspace}”.",
+            "DONE": "Agora você faz parte de “{workspace}”. A partir de agora, entre com seu e-mail e esta senha.",
         },
     },
 )
@@ -122,7 +134,7 @@ PASSWORD_RESET = Page(
     "/password-reset",
     "resetPassword",
     RESET,
-    (Field("newPassword", "new-password", is_secret=True),),
+    (Field("newPassword", "new-password", "password"),),
     {
         "en": {
             "title": "Choose a new password",
@@ -131,7 +143,7 @@ PASSWORD_RESET = Page(
             "newPassword_hint": "8 to 1,000 characters of any kind.",
             "send": "Save the password",
             "token.MISSING": "The link is not whole: open it from the mail once more.",
-            "token.INVALID": "This link is no longer good: ask for a new password again.",
+            "token.INVALID": "This link is no longer good: ask for a new one below.",
             "newPassword.INVALID": "Choose 8 to 1,000 characters.",
             "DONE_TITLE": "Your password is changed",
             "DONE": "Sign in with the new one.",
@@ -143,13 +155,43 @@ PASSWORD_RESET = Page(
             "newPassword_hint": "De 8 a 1.000 caracteres de qualquer tipo.",
             "send": "Salvar a senha",
             "token.MISSING": "O link não está inteiro: abra-o de novo a partir do e-mail.",
-            "token.INVALID": "Este link não vale mais: peça uma nova senha de novo.",
+            "token.INVALID": "Este link não vale mais: peça um novo abaixo.",
             "newPassword.INVALID": "Escolha de 8 a 1.000 caracteres.",
             "DONE_TITLE": "Sua senha foi alterada",
             "DONE": "Entre com a nova senha.",
         },
     },
 )
+FORGOT_PASSWORD = Page(
+    "/forgot-password",
+    "requestPasswordReset",
+    ASK,
+    (Field("email", "email", "email"),),
+    {
+        "en": {
+            "title": "Ask for a new password",
+            "intro": "We send you a link with which you choose it.",
+            "email": "E-mail",
+            "email_hint": "The address of your account.",
+            "send": "Send the link",
+            "email.INVALID": "Write a whole e-mail address, such as ana@example.com.",
+            "DONE_TITLE": "Look into your mail",
+            "DONE": "If this address has an account, a link is on its way. It is good for one hour.",
+        },
+        "pt-BR": {
+            "title": "Pedir uma nova senha",
+            "intro": "Enviamos a você um link para escolhê-la.",
+            "email": "E-mail",
+            "email_hint": "O endereço da sua conta.",
+            "send": "Enviar o link",
+            "email.INVALID": "Escreva um e-mail completo, como ana@example.com.",
+            "DONE_TITLE": "Veja seu e-mail",
+            "DONE": "Se este endereço tem uma conta, um link está a caminho. Ele vale por uma hora.",
+        },
+    },
+    needs_token=False,
+)
+PAGES = (INVITATION, PASSWORD_RESET, FORGOT_PASSWORD)
 LANGUAGES = {"en": "English", "pt-BR": "Português"}
 
 
@@ -160,7 +202,7 @@ def people_pages(settings: Settings) -> list[Route]:
         for name, content in contents.items()
     }
     return [
-        *(_page_route(page, settings, urls) for page in (INVITATION, PASSWORD_RESET)),
+        *(_page_route(page, settings, urls) for page in PAGES),
         *(_asset_route(urls[name], content, MEDIA_TYPES[name]) for name, content in contents.items()),
     ]
 
@@ -199,6 +241,7 @@ def _html(page: Page, language: str, settings: Settings, urls: Mapping[str, str]
         for code, name in LANGUAGES.items()
         if code != language
     )
+    forgot = f'<p id="forgot"><a href="{FORGOT_PASSWORD.path}?lang={language}">{words["forgot"]}</a></p>'
     way_on = f'<a href="/">{words["next"]}</a>' if settings.serves_graphiql else words["close"]
     return f"""<!doctype html>
 <html lang="{language}">
@@ -213,10 +256,11 @@ def _html(page: Page, language: str, settings: Settings, urls: Mapping[str, str]
 <noscript><p class="error">{words["no_script"]}</p></noscript>
 <p id="problem" class="error" role="alert" hidden></p>
 <form hidden novalidate data-operation="{page.operation}" data-document="{escape(page.document)}"
- data-says="{escape(says)}">
+ data-says="{escape(says)}"{" data-needs-token" if page.needs_token else ""}>
 {fields}
 <button type="submit">{words["send"]}</button>
 </form>
+{forgot if page.needs_token else ""}
 <div id="done" hidden><p id="done-text"></p><p>{way_on}</p></div>
 </main>
 <footer>{others}</footer>
@@ -227,12 +271,14 @@ def _html(page: Page, language: str, settings: Settings, urls: Mapping[str, str]
 
 def _field(field: Field, words: Words) -> str:
     name = field.name
+    is_secret = field.type == "password"
     show = f'<label class="show"><input type="checkbox" id="show"> {words["show"]}</label>'
     return f"""<div class="field">
 <label for="{name}">{words[name]}</label>
 <p class="hint" id="{name}-hint">{words[f"{name}_hint"]}</p>
-<input id="{name}" name="{name}" type="{"password" if field.is_secret else "text"}" autocomplete="{field.autocomplete}"
- aria-describedby="{name}-hint {name}-error"{" data-secret" if field.is_secret else ""}>
+<input id="{name}" name="{name}" type="{field.type}" autocomplete="{field.autocomplete}"
+ aria-describedby="{name}-hint {name}-error"{" data-secret" if is_secret else ""}
+{" data-optional" if field.is_optional else ""}>
 <p class="error" id="{name}-error" hidden></p>
-{show if field.is_secret else ""}
+{show if is_secret else ""}
 </div>"""

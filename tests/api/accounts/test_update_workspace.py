@@ -73,5 +73,7 @@ async def test_each_field_that_cannot_be_taken_is_named(ana: Person, doors: Door
 
 async def test_only_an_owner(ana: Person, doors: Doors) -> None:
     admin = await add_member(doors, ana, role=Role.ADMIN)
-    assert codes(await update(admin, name="Mine")) == [("FORBIDDEN", [])]
+    refused = await update(admin, name="Mine")
+    assert codes(refused) == [("FORBIDDEN", [])]
+    assert "Ask an owner of the workspace." in refused["errors"][0]["message"]
     assert await version(doors, ana) == 1

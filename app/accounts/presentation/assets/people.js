@@ -9,15 +9,15 @@ const button = form.querySelector("button");
 const says = JSON.parse(form.dataset.says);
 const operation = form.dataset.operation;
 const token = decodeURIComponent(location.hash.slice(1));
+const needsToken = "needsToken" in form.dataset;
 
 for (const link of document.querySelectorAll("a[hreflang]")) link.hash = location.hash;
 
-const show = form.querySelector("#show");
-show.addEventListener("change", () => {
-  for (const input of form.querySelectorAll("[data-secret]")) input.type = show.checked ? "text" : "password";
+form.querySelector("#show")?.addEventListener("change", ({ target }) => {
+  for (const input of form.querySelectorAll("[data-secret]")) input.type = target.checked ? "text" : "password";
 });
 
-if (token) {
+if (token || !needsToken) {
   form.hidden = false;
 } else {
   problem.textContent = says["token.MISSING"];
@@ -41,10 +41,11 @@ form.addEventListener("submit", async (event) => {
 });
 
 async function send() {
-  const input = { token };
-  for (const field of form.querySelectorAll("[name]")) if (field.value) input[field.name] = field.value;
+  const input = needsToken ? { token } : {};
+  for (const field of form.querySelectorAll("[name]")) {
+    if (field.value || !("optional" in field.dataset)) input[field.name] = field.value;
+  }
   if (operation === "acceptInvitation") input.cookie = true;
-  else input.newPassword ??= "";
   const answer = await fetch("/graphql", {
     method: "POST",
     headers: { "Content-Type": "application/json", Accept: "application/json" },
@@ -80,7 +81,7 @@ function tell(errors) {
 
 function finish(payload) {
   history.replaceState(null, "", location.pathname + location.search);
-  for (const over of ["form", "#intro", "footer"]) document.querySelector(over).hidden = true;
+  for (const over of document.querySelectorAll("form, #intro, #forgot, footer")) over.hidden = true;
   const workspace = payload.session?.viewer.workspace.name ?? "";
   document.querySelector("#done-text").textContent = says.DONE.replace("{workspace}", () => workspace);
   document.querySelector("#done").hidden = false;
