@@ -270,7 +270,13 @@ class AccountRepository:
             )
 
     async def forget_attempts(self, keys: Iterable[bytes]) -> None:
-        await self._work.execute(delete(login_attempt).where(login_attempt.c.key.in_(list(keys))))
+        held = (  # in the order of `lock_attempts`, which may be at them
+            select(login_attempt.c.key)
+            .where(login_attempt.c.key.in_(list(keys)))
+            .order_by(login_attempt.c.key)
+            .with_for_update()
+        )
+        await self._work.execute(delete(login_attempt).where(login_attempt.c.key.in_(held)))
 
     async def is_at_home(self, email: str, ip_prefix: str) -> bool:
         found = await self._work.execute(

@@ -2,22 +2,25 @@ import asyncio
 import secrets
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import bcrypt
 import jwt
 import pytest
+from sqlalchemy import text
 
 from app.accounts.application import sessions
 from app.accounts.domain.attempt import SIGN_IN as SIGN_IN_LIMITS
 from app.accounts.domain.attempt import Window
 from app.accounts.infrastructure.passwords import PasswordService
+from app.accounts.wiring import account_store
 from app.common.domain import Throttled
 from app.common.work import Doors
 from app.settings import Settings
 from tests.api.accounts.visitor import PASSWORD, REFRESH, SIGN_IN, VIEWER, Visitor, execute, ids, registration
+from tests.fixtures.processes import eventually
 
 
 async def test_opens_a_session_however_the_address_is_typed(visitor: Visitor) -> None:
@@ -186,3 +189,38 @@ async def test_the_workspace_used_last_or_the_one_asked_for(visitor: Visitor, do
     for foreign in (str(uuid4()), "not-an-id"):
         refused = await sign_in(workspaceId=foreign)
         assert (refused["code"], refused["path"]) == ("NOT_FOUND", ["workspaceId"])
+
+
+async def test_forgetting_attempts_waits_in_the_order_of_counting(doors: Doors, settings: Settings) -> None:
+    """However the table is read: otherwise two sign-ins of one person could each wait for the other."""
+    low, high = sorted(secrets.token_bytes(32) for _ in range(2))
+    now = datetime.now(UTC)
+    async with doors.open_system() as work:
+        await account_store(work, settings).lock_attempts([high], now=now)
+        await account_store(work, settings).lock_attempts([low], now=now)  # stands behind the other
+
+    async def forget() -> None:
+        async with doors.open_system() as work:
+            await work.execute(text("SET LOCAL enable_indexscan = off"))
+            await work.execute(text("SET LOCAL enable_bitmapscan = off"))
+            await work.execute(text("SET LOCAL enable_indexonlyscan = off"))
+            await account_store(work, settings).forget_attempts([high, low])
+
+    async def is_waiting() -> bool:
+        async with doors.open_system() as work:
+            found = await work.execute(
+                text(
+                    "SELECT count(*) FROM pg_locks w WHERE NOT granted AND :pid = ANY (pg_blocking_pids(pid))"
+                ),
+                {"pid": pid},
+            )
+            return bool(found.scalar_one())
+
+    async with doors.open_system() as counting:
+        store = account_store(counting, settings)
+        await store.lock_attempts([low], now=now)
+        pid = (await counting.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+        forgetting = asyncio.create_task(forget())
+        await eventually(is_waiting, what="who forgets waits")
+        await store.lock_attempts([high], now=now)
+    await forgetting
