@@ -6,7 +6,7 @@ from uuid import UUID
 
 from app.accounts.domain.audit import Author
 from app.accounts.domain.events import MemberChanged
-from app.accounts.domain.member import MemberNotFound, NotYourWorkspace, Standing, lesser
+from app.accounts.domain.member import MemberNotFound, NotYourWorkspace, Standing, lesser, role_over_members
 from app.accounts.domain.ports import AuditLog, Members
 from app.common.domain import Actor, Announcer, Forbidden, Role
 
@@ -53,7 +53,7 @@ class MemberUseCases:
         if user_id not in roles:
             raise MemberNotFound
         return Standing(
-            acting=lesser(self.actor.role, roles[self.actor.user_id]),
+            acting=lesser(role_over_members(self.actor), roles[self.actor.user_id]),
             role=roles[user_id],
             owners=_owners(roles),
             is_own=user_id == self.actor.user_id and not self.actor.is_api_key,

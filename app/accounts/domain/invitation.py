@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from app.accounts.domain.member import role_over_members
 from app.accounts.domain.ports import AccountStore, AuditLog
 from app.accounts.domain.system_mail import SystemMail
 from app.accounts.domain.user import Membership, clean_password
@@ -81,8 +82,9 @@ class Newcomer:
 
 
 def check_role(actor: Actor, role: Role) -> None:
-    if not actor.role.includes(role):
-        raise Forbidden(f"You are {actor.role}: invite people to that role or a lesser one.", path=("role",))
+    own = role_over_members(actor)
+    if not own.includes(role):
+        raise Forbidden(f"You are {own}: invite people to that role or a lesser one.", path=("role",))
 
 
 def no_member_any_more() -> Forbidden:
@@ -117,7 +119,7 @@ class Invitations(Protocol):
     def record(self) -> AuditLog: ...
 
     async def count_others(self, workspace_id: UUID, email: str) -> int:
-        """Live ones to other addresses."""
+        """Those to other addresses that may still be accepted."""
 
     async def count_sent_today(self, workspace_id: UUID) -> int: ...
 

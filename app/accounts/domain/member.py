@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.common.domain import Conflict, Forbidden, NotFound, Role
+from app.common.domain import Actor, Conflict, Forbidden, NotFound, Role
 
 
 class MemberNotFound(NotFound):
@@ -27,6 +27,13 @@ class OwnersOnly(Forbidden):
 
 def lesser(one: Role, other: Role) -> Role:
     return other if one.includes(other) else one
+
+
+def role_over_members(actor: Actor) -> Role:
+    """As what they may say who belongs here. An owner is made and unmade by people: what a stolen key did is over once
+    the key is revoked, unless it could make itself one.
+    """
+    return lesser(actor.role, Role.ADMIN) if actor.is_api_key else actor.role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from app.accounts.infrastructure.key_ring import MISSES_A_MINUTE
 from app.common.domain import Role
 from app.common.work import Doors
 from tests.api.accounts.visitor import Visitor, execute
-from tests.factories.accounts import Person, add_member
+from tests.factories.accounts import Person, add_member, new_email
 from tests.fixtures.graphql import open_socket
 from tests.fixtures.processes import Api, eventually
 
@@ -82,6 +82,25 @@ async def test_no_personal_matter_and_no_other_key_by_a_key(ana: Person) -> None
     assert refused == {"secret": None, "errors": [{"code": "FORBIDDEN", "path": []}]}
     answer = (await by_key(ana.http, secret, "{ sessions { id } }")).json()
     assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+
+
+async def test_a_key_makes_and_unmakes_no_owner(ana: Person, doors: Doors) -> None:
+    """Whoever stole it would stay when it is revoked."""
+    secret = (await created(ana, Role.OWNER))["secret"]
+    bruno = await add_member(doors, ana, role=Role.MEMBER)
+    carla = await add_member(doors, ana, role=Role.OWNER)
+    assert await role_by_key(ana.http, secret) == "OWNER"
+    for field, given, expected in (
+        ("inviteMember", 'email: "thief@example.com", role: OWNER', ["FORBIDDEN"]),
+        ("inviteMember", f'email: "{new_email()}", role: ADMIN', []),
+        ("changeMemberRole", f'userId: "{bruno.user_id}", role: OWNER', ["FORBIDDEN"]),
+        ("changeMemberRole", f'userId: "{carla.user_id}", role: MEMBER', ["FORBIDDEN"]),
+        ("removeMember", f'userId: "{carla.user_id}"', ["FORBIDDEN"]),
+        ("changeMemberRole", f'userId: "{bruno.user_id}", role: ADMIN', []),
+    ):
+        asked = f"mutation {{ {field}(input: {{{given}}}) {{ errors {{ code }} }} }}"
+        payload = (await by_key(ana.http, secret, asked)).json()["data"][field]
+        assert [error["code"] for error in payload["errors"]] == expected, asked
 
 
 async def test_a_key_may_do_no_more_than_its_maker(ana: Person, doors: Doors) -> None:
