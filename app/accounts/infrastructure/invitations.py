@@ -6,7 +6,20 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, cast, delete, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.accounts.domain.invitation import Invitation, Pending
@@ -61,9 +74,7 @@ class InvitationRepository:
     async def count_others(self, workspace_id: UUID, email: str) -> int:
         # Counted before, not under a lock: of several at once a few may pass. It bounds a list, it guards nothing.
         found = await self._work.execute(
-            select(func.count()).where(
-                c.workspace_id == workspace_id, c.email != email, c.expires_at > func.now()
-            )
+            select(func.count()).where(c.workspace_id == workspace_id, c.email != email, is_good())
         )
         return int(found.scalar_one())
 
@@ -173,10 +184,10 @@ class AcceptanceRepository:
     async def join(self, pending: Pending, user_id: UUID) -> tuple[Membership, bool]:
         m, here = member.c, pending.workspace_id
         joining = upsert(member).values(workspace_id=here, user_id=user_id, role=pending.role)
-        joined = await self._work.execute(joining.on_conflict_do_nothing().returning(m.user_id))
-        if joined.one_or_none() is not None:
-            return Membership(user_id, here, pending.role), True
-        kept = await self._work.execute(
-            select(m.role).where(m.workspace_id == here, m.user_id == user_id).with_for_update(key_share=True)
+        # One statement, which also holds the row: between two the membership that is kept could end.
+        kept = joining.on_conflict_do_update(
+            index_elements=[m.workspace_id, m.user_id], set_={"user_id": joining.excluded.user_id}
         )
-        return Membership(user_id, here, Role(kept.scalar_one())), False
+        joined = await self._work.execute(kept.returning(m.role, literal_column("xmax = 0").label("is_new")))
+        row = joined.one()
+        return Membership(user_id, here, Role(row.role)), bool(row.is_new)

@@ -12,7 +12,9 @@ from app.accounts.domain.system_mail import SystemMailKind
 from app.common.domain import Role
 from app.common.work import Doors
 from app.settings import Settings
-from tests.api.accounts.visitor import PASSWORD, Visitor
+from tests.api.accounts.test_remove_member import REMOVE
+from tests.api.accounts.test_switch_workspace import JOIN, SWITCH
+from tests.api.accounts.visitor import PASSWORD, Visitor, execute, ids
 from tests.factories.accounts import PASSWORD as ANAS_PASSWORD
 from tests.factories.accounts import Person, add_member, new_email
 from tests.factories.system_mail import mails_to
@@ -137,6 +139,26 @@ async def test_a_workspace_has_so_many_invitations(visitor: Visitor, monkeypatch
     monkeypatch.setattr(invitations, "MAX_A_DAY", 2)
     refused = await visitor.ask(INVITE, owner["accessToken"], email=new_email(), role="VIEWER")
     assert refusals(refused) == [("LIMIT_REACHED", [])]
+
+
+async def test_what_somebody_left_behind_takes_no_place(
+    visitor: Visitor, doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody sees these any more, so nobody could revoke them."""
+    from app.accounts.application import invitations
+
+    monkeypatch.setattr(invitations, "MAX_LIVE", 2)
+    owner, admin = await visitor.sign_up(), await visitor.sign_up()
+    here, admin_id = ids(owner)["workspace_id"], ids(admin)["user_id"]
+    await execute(doors, JOIN, workspace_id=here, user_id=admin_id, role=Role.ADMIN)
+    in_here = (await visitor.ask(SWITCH, admin["accessToken"], workspaceId=str(here)))["session"]
+    for session, expected in ((in_here, []), (in_here, []), (owner, [("LIMIT_REACHED", [])])):
+        answer = await visitor.ask(INVITE, session["accessToken"], email=new_email(), role="VIEWER")
+        assert refusals(answer) == expected
+    assert (await visitor.ask(REMOVE, owner["accessToken"], userId=str(admin_id)))["ok"]
+    assert await visitor.ask(LIST, owner["accessToken"]) == []
+    answer = await visitor.ask(INVITE, owner["accessToken"], email=new_email(), role="VIEWER")
+    assert refusals(answer) == []
 
 
 async def test_a_revoked_link_is_dead(ana: Person, eve: Person, visitor: Visitor, doors: Doors) -> None:
