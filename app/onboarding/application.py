@@ -9,9 +9,9 @@ from uuid import UUID
 from app.accounts.domain.attempt import Limits
 from app.accounts.domain.ports import AttemptCounter, PasswordHasher
 from app.accounts.domain.session import Caller, OpenedSession
-from app.accounts.domain.user import Membership, NewAccount
+from app.accounts.domain.user import Credentials, Membership, NewAccount
 from app.accounts.domain.workspace import NewWorkspace
-from app.common.domain import Actor, ClientKind
+from app.common.domain import Actor, ClientKind, Conflict
 from app.onboarding.domain import Registration
 
 
@@ -19,12 +19,20 @@ class Accounts(Protocol):
     async def create_account(self, account: NewAccount, caller: Caller) -> Membership:
         """Raises Conflict when the address has an account."""
 
+    async def found_again(self, known: Credentials, new: NewWorkspace, caller: Caller) -> Membership | None:
+        """None: they belong to a workspace."""
+
     async def create_workspace(
         self, actor: Actor, fields: Mapping[str, str]
     ) -> tuple[Membership, NewWorkspace]:
         """Raises LimitReached."""
 
     async def open_session(self, member: Membership, client: ClientKind, caller: Caller) -> OpenedSession: ...
+
+
+class SignIns(Protocol):
+    async def check_password(self, email: str, password: str, caller: Caller) -> Credentials | None:
+        """One more attempt to sign in. Raises Throttled."""
 
 
 class DefaultStages(Protocol):
@@ -45,15 +53,34 @@ class OnboardingUseCases:
     passwords: PasswordHasher
     attempts: AttemptCounter
     limits: Limits
+    sign_ins: SignIns
 
     async def sign_up(self, registration: Registration, caller: Caller) -> OpenedSession:
-        """All of it or nothing. Raises Conflict at `email`, Throttled."""
+        """All of it or nothing. Who has an account and belongs to no workspace any more founds one with its password.
+        Raises Conflict at `email`, Throttled.
+        """
         await self.attempts.count(self.limits, caller)
         account = registration.account(await self.passwords.hash(registration.password))
-        async with self.open_founding() as founding:
-            owner = await founding.accounts.create_account(account, caller)
-            await founding.stages.create_default_stages(owner.workspace_id, registration.locale)
-            return await founding.accounts.open_session(owner, ClientKind.WEB, caller)
+        try:
+            async with self.open_founding() as founding:
+                owner = await founding.accounts.create_account(account, caller)
+                return await self._open(founding, owner, registration, caller)
+        except Conflict:
+            known = await self.sign_ins.check_password(registration.email, registration.password, caller)
+            if known is None:
+                raise
+            new = NewWorkspace.of(name=registration.workspace_name, locale=registration.locale)
+            async with self.open_founding() as founding:
+                again = await founding.accounts.found_again(known, new, caller)
+                if again is None:
+                    raise
+                return await self._open(founding, again, registration, caller)
+
+    async def _open(
+        self, founding: Founding, owner: Membership, registration: Registration, caller: Caller
+    ) -> OpenedSession:
+        await founding.stages.create_default_stages(owner.workspace_id, registration.locale)
+        return await founding.accounts.open_session(owner, ClientKind.WEB, caller)
 
     async def create_workspace(self, actor: Actor, fields: Mapping[str, str]) -> UUID:
         """Another one for somebody who is signed in; `fields` are cleaned. Raises LimitReached."""

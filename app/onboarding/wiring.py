@@ -21,4 +21,5 @@ def onboarding_use_cases(doors: Doors, accounts: AccountsServices) -> Onboarding
         passwords=accounts.passwords,
         attempts=accounts.attempts,
         limits=sign_up_limits(accounts.settings.sign_ups_per_hour),
+        sign_ins=accounts.sessions,
     )

@@ -7,7 +7,7 @@ from app.accounts.application.sessions import SessionUseCases
 from app.accounts.domain.audit import Author
 from app.accounts.domain.ports import AccountStore
 from app.accounts.domain.session import Caller, OpenedSession
-from app.accounts.domain.user import Membership, NewAccount
+from app.accounts.domain.user import Credentials, Membership, NewAccount
 from app.accounts.domain.workspace import MAX_OWNED, NewWorkspace, TooManyWorkspaces
 from app.common.domain import Actor, ClientKind, Conflict
 
@@ -22,6 +22,19 @@ class AccountUseCases:
         owner = await self.store.add_account(account)
         if owner is None:
             raise Conflict("This address has an account already: sign in instead.", path=("email",))
+        author, id = Author.calling(caller, user_id=owner.user_id), owner.workspace_id
+        await self.store.record(id, author, "workspace.created", object_id=id)
+        return owner
+
+    async def found_again(self, known: Credentials, new: NewWorkspace, caller: Caller) -> Membership | None:
+        """A workspace for somebody who has an account and belongs to none any more. None: they do, or their password
+        was changed since it was checked.
+        """
+        await self.store.lock_owner(known.user_id)
+        is_known = await self.store.hold_credentials(known)
+        if not is_known or await self.store.hold_membership(known.user_id, None):
+            return None
+        owner = await self.store.add_workspace(known.user_id, new)
         author, id = Author.calling(caller, user_id=owner.user_id), owner.workspace_id
         await self.store.record(id, author, "workspace.created", object_id=id)
         return owner

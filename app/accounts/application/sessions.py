@@ -10,6 +10,7 @@ from uuid import UUID
 from app.accounts.application.attempts import AttemptGate, utc_now
 from app.accounts.domain.attempt import SIGN_IN, Tally, subject_key
 from app.accounts.domain.audit import Author
+from app.accounts.domain.member import NotYourWorkspace
 from app.accounts.domain.ports import AccountStore, OpenStore, PasswordHasher, TokenIssuer
 from app.accounts.domain.session import Caller, OpenedSession, RefreshToken, StoredSession
 from app.accounts.domain.system_mail import NO_WORKSPACE, SystemMail, SystemMailKind
@@ -45,9 +46,7 @@ class SessionUseCases:
                 raise password_is_wrong()
             member = await store.hold_membership(known.user_id, workspace_id)
             if member is None:
-                raise NotFound(
-                    "You are not a member of such a workspace: ask its owner.", path=("workspaceId",)
-                )
+                raise belongs_nowhere() if workspace_id is None else NotYourWorkspace()
             await store.forget_attempts(
                 subject_key(SIGN_IN, email, place) for place in {"", caller.ip_prefix}
             )
@@ -147,6 +146,13 @@ class SessionUseCases:
 
 def password_is_wrong() -> Unauthenticated:
     return Unauthenticated("E-mail or password is wrong. Check both and try again.")
+
+
+def belongs_nowhere() -> NotFound:
+    return NotFound(
+        "You belong to no workspace any more: have yourself invited, or found one by signing up with this address and "
+        "password."
+    )
 
 
 def session_is_over() -> Unauthenticated:

@@ -23,7 +23,9 @@ from app.onboarding.wiring import onboarding_use_cases
 @strawberry.type
 class OnboardingMutation:
     @mutation(
-        requires=None, description="Founds a workspace with its default stages, and opens a session in it."
+        requires=None,
+        description="Founds a workspace with its default stages, and opens a session in it. An address that has an "
+        "account and belongs to no workspace any more gives its password.",
     )
     async def sign_up(self, info: Info, input: SignUpInput) -> SessionPayload:
         check_cookie(info.context, input.cookie)

@@ -1,7 +1,9 @@
 import asyncio
+from uuid import UUID
 
 import pytest
 
+from app.common.work import Doors
 from app.main import create_app
 from app.settings import Settings
 from tests.api.accounts.visitor import (
@@ -10,9 +12,12 @@ from tests.api.accounts.visitor import (
     SIGN_UP,
     VIEWER,
     Visitor,
+    execute,
+    ids,
     registration,
     visitor_of,
 )
+from tests.factories.accounts import audited
 
 
 async def test_founds_a_workspace_and_opens_a_session_in_it(visitor: Visitor) -> None:
@@ -108,3 +113,32 @@ async def test_an_address_range_founds_so_many_an_hour(settings: Settings) -> No
     assert 3500 < int(answers[2].headers["Retry-After"]) <= 3600
     (error,) = answers[2].json()["data"]["signUp"]["errors"]
     assert error["code"] == "THROTTLED"
+
+
+async def test_who_belongs_nowhere_any_more_founds_anew(visitor: Visitor, doors: Doors) -> None:
+    once = registration()
+    session = await visitor.sign_up(**once)
+    user_id, lost_id = ids(session)["user_id"], ids(session)["workspace_id"]
+    await execute(doors, "DELETE FROM member WHERE user_id = :id", id=user_id)
+
+    credentials = {"email": once["email"], "password": once["password"]}
+    (told,) = (await visitor.ask(SIGN_IN, **credentials))["errors"]
+    assert (told["code"], told["path"]) == ("NOT_FOUND", [])
+    assert "signing up" in told["message"]
+    wrong = await visitor.ask(SIGN_UP, **once | {"password": "another password"})
+    assert [(error["code"], error["path"]) for error in wrong["errors"]] == [("CONFLICT", ["email"])]
+
+    payloads = await asyncio.gather(
+        *(visitor.ask(SIGN_UP, **once | {"workspaceName": "Anew", "name": "Eve"}) for _ in range(2))
+    )
+    (won,) = (payload["session"] for payload in payloads if payload["session"])
+    assert [error["code"] for payload in payloads for error in payload["errors"]] == ["CONFLICT"]
+    (membership,) = won["viewer"]["memberships"]
+    assert (membership["role"], membership["workspace"]["name"]) == ("OWNER", "Anew")
+    assert membership["workspace"]["id"] != str(lost_id)
+    assert (won["viewer"]["user"]["id"], won["viewer"]["user"]["name"]) == (str(user_id), "Ana")
+    assert [stage["name"] for stage in await visitor.ask("{ stages { name } }", won["accessToken"])]
+    assert (await visitor.ask(SIGN_IN, **credentials))["session"]
+    assert [one.action for one in await audited(doors, UUID(membership["workspace"]["id"]))] == [
+        "workspace.created", "session.opened", "session.opened",
+    ]  # fmt: skip
