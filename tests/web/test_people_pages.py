@@ -166,7 +166,7 @@ async def test_a_password_is_reset_from_its_mail_once(site: Site) -> None:
 async def test_who_has_no_good_link_asks_for_one_and_signs_in(site: Site) -> None:
     ana = await sign_up(site.http)
     await site.page.goto(f"{site.url}/password-reset#dead")
-    await site.page.get_by_role("link", name="Ask for a new one").click()
+    await site.page.get_by_role("link", name="Ask for a new link").click()
     await expect(site.page.locator("h1")).to_have_text("Ask for a new password")
     await site.page.get_by_role("button", name="Send the link").click()
     await expect(site.page.get_by_label("E-mail")).to_be_focused()

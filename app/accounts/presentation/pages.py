@@ -67,7 +67,6 @@ SHARED: Mapping[str, Words] = {
         "no_script": "This page needs JavaScript.",
         "next": "Go on to SalesPad",
         "close": "You may close this page.",
-        "forgot": "Forgot the password? Ask for a new one.",
         "THROTTLED": "Too many attempts: wait a little, then try again.",
         "UNREACHABLE": "SalesPad does not answer: try again in a moment.",
     },
@@ -76,7 +75,6 @@ SHARED: Mapping[str, Words] = {
         "no_script": "Esta página precisa de JavaScript.",
         "next": "Continuar no SalesPad",
         "close": "Você pode fechar esta página.",
-        "forgot": "Esqueceu a senha? Peça uma nova.",
         "THROTTLED": "Tentativas demais: espere um pouco e tente de novo.",
         "UNREACHABLE": "O SalesPad não responde: tente de novo daqui a pouco.",
     },
@@ -99,6 +97,7 @@ INVITATION = Page(
             "password_hint": "If this address has an account, its password; if not, choose one of at least 8 "
             "characters.",
             "send": "Accept",
+            "forgot": "Forgot your password? Ask for a new one.",
             "token.MISSING": "The link is not whole: open it from the mail once more.",
             "token.INVALID": "This link is no longer good. If you have accepted it already, sign in; if not, ask "
             "whoever invited you for a new one.",
@@ -118,6 +117,7 @@ INVITATION = Page(
             "password_hint": "Se este endereço já tem uma conta, a senha dela; se não, escolha uma de pelo menos 8 "
             "caracteres.",
             "send": "Aceitar",
+            "forgot": "Esqueceu sua senha? Peça uma nova.",
             "token.MISSING": "O link não está inteiro: abra-o de novo a partir do e-mail.",
             "token.INVALID": "Este link não vale mais. Se você já aceitou o convite, entre com sua senha; se não, peça "
             "um novo link a quem convidou você.",
@@ -142,6 +142,7 @@ PASSWORD_RESET = Page(
             "newPassword": "New password",
             "newPassword_hint": "8 to 1,000 characters of any kind.",
             "send": "Save the password",
+            "forgot": "Ask for a new link",
             "token.MISSING": "The link is not whole: open it from the mail once more.",
             "token.INVALID": "This link is no longer good: ask for a new one below.",
             "newPassword.INVALID": "Choose 8 to 1,000 characters.",
@@ -154,6 +155,7 @@ PASSWORD_RESET = Page(
             "newPassword": "Nova senha",
             "newPassword_hint": "De 8 a 1.000 caracteres de qualquer tipo.",
             "send": "Salvar a senha",
+            "forgot": "Pedir um novo link",
             "token.MISSING": "O link não está inteiro: abra-o de novo a partir do e-mail.",
             "token.INVALID": "Este link não vale mais: peça um novo abaixo.",
             "newPassword.INVALID": "Escolha de 8 a 1.000 caracteres.",
@@ -241,7 +243,11 @@ def _html(page: Page, language: str, settings: Settings, urls: Mapping[str, str]
         for code, name in LANGUAGES.items()
         if code != language
     )
-    forgot = f'<p id="forgot"><a href="{FORGOT_PASSWORD.path}?lang={language}">{words["forgot"]}</a></p>'
+    forgot = (
+        f'<p id="forgot"><a href="{FORGOT_PASSWORD.path}?lang={language}">{words["forgot"]}</a></p>'
+        if "forgot" in words
+        else ""
+    )
     way_on = f'<a href="/">{words["next"]}</a>' if settings.serves_graphiql else words["close"]
     return f"""<!doctype html>
 <html lang="{language}">
@@ -260,7 +266,7 @@ def _html(page: Page, language: str, settings: Settings, urls: Mapping[str, str]
 {fields}
 <button type="submit">{words["send"]}</button>
 </form>
-{forgot if page.needs_token else ""}
+{forgot}
 <div id="done" hidden><p id="done-text"></p><p>{way_on}</p></div>
 </main>
 <footer>{others}</footer>

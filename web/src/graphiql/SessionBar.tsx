@@ -76,6 +76,11 @@ function SignInForm({ session, first }: { session: SessionStore; first: RefObjec
       <button type="button" className="session-link" onClick={() => setMode(isSignUp ? 'signIn' : 'signUp')}>
         {isSignUp ? labels.haveAccount : labels.noAccount}
       </button>
+      {!isSignUp && (
+        <a className="session-link" href="/forgot-password">
+          {labels.forgot}
+        </a>
+      )}
       <p className="session-problem" role="alert">
         {problem}
       </p>
