@@ -99,15 +99,16 @@ class KeyRing:
             raise no_such_key()
         actor = self._known.get(hash)
         if actor is not None and (actor.expires_at <= now or self._revocations.is_revoked(actor)):
-            self._known.pop(hash, None)
             return None
         return actor
 
     async def _look_up(self, hash: bytes, ip_prefix: str) -> Actor:
-        self._count_misses(ip_prefix)
+        if hash not in self._known:
+            self._refuse_guessing(ip_prefix)
         async with self._doors.open_system() as system:
             row = await system.fetch_one(LOOK_UP, secret_hash=hash)
         if row is None:
+            self._known.pop(hash, None)
             self._misses[ip_prefix] += 1
             _keep(self._unknown, hash, time.time() + UNKNOWN_KEPT_S)
             raise no_such_key()
@@ -127,8 +128,8 @@ class KeyRing:
             raise no_such_key()
         return actor
 
-    def _count_misses(self, ip_prefix: str) -> None:
-        """Raises Throttled. Known keys are not counted, whoever else guesses from there."""
+    def _refuse_guessing(self, ip_prefix: str) -> None:
+        """Raises Throttled. Not asked of a key that was good here before, whoever else guesses from there."""
         minute = int(time.monotonic() // 60)
         if minute != self._minute:
             self._minute = minute

@@ -13,7 +13,8 @@ from app.accounts.domain.api_key import MAX_KEYS, ApiKeySecret
 from app.accounts.infrastructure.key_ring import MISSES_A_MINUTE
 from app.common.domain import Role
 from app.common.work import Doors
-from tests.api.accounts.visitor import Visitor, execute
+from tests.api.accounts.test_switch_workspace import JOIN, SWITCH
+from tests.api.accounts.visitor import Visitor, execute, ids
 from tests.factories.accounts import Person, add_member, new_email
 from tests.fixtures.graphql import open_socket
 from tests.fixtures.processes import Api, eventually
@@ -183,6 +184,15 @@ async def test_guessing_reaches_the_database_only_so_often(visitor: Visitor, doo
     ]
     assert statuses.count(401) <= 2 * MISSES_A_MINUTE  # the minute may turn once
     assert 429 in statuses
+    assert (await visitor.post(WHO, made["secret"])).status_code == 200
+
+    # Nor is it kept out when what was kept of it is void, as it is every ten minutes.
+    here, maker_id, other = ids(session)["workspace_id"], ids(session)["user_id"], await visitor.sign_up()
+    await execute(doors, JOIN, workspace_id=here, user_id=ids(other)["user_id"], role=Role.OWNER)
+    owner = (await visitor.ask(SWITCH, other["accessToken"], workspaceId=str(here)))["session"]
+    changed = await visitor.ask(CHANGE_ROLE, owner["accessToken"], userId=str(maker_id), role="MEMBER")
+    assert changed["errors"] == []
+    assert (await visitor.post(WHO, ApiKeySecret.mint().text)).status_code == 429
     assert (await visitor.post(WHO, made["secret"])).status_code == 200
 
 
