@@ -43,7 +43,7 @@ from schemathesis.specs.graphql.validation import is_client_error
 from app.common.work import Doors
 from app.graphql.cost import PAGE_ARGUMENTS
 from app.graphql.schema import schema
-from tests.api.hostile.conftest import FAULT, assert_no_leak
+from tests.api.hostile.target import FAULT, assert_no_leak
 from tests.factories.accounts import PASSWORD, SIGN_IN, Person, sign_up
 from tests.factories.conversations import inbound, make_lead, open_account, open_conversation
 from tests.fixtures.feed import create_tags

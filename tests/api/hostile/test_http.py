@@ -14,8 +14,8 @@ import pytest
 from app.accounts.infrastructure.tokens import ALGORITHM
 from app.settings import Settings
 from tests.api.hostile.cases import ACCEPTS, BODIES, DOCUMENTS, FRAMING, METHODS, PATHS, Case
-from tests.api.hostile.conftest import Target, assert_no_leak, assert_quiet
 from tests.api.hostile.raw import exchange, graphql, request
+from tests.api.hostile.target import Target, assert_no_leak, assert_quiet
 from tests.factories.accounts import Person
 
 CREATE_TAG = (

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.common.work import Doors
-from tests.api.hostile.conftest import Target, at
+from tests.api.hostile.target import Target, at
 from tests.factories.accounts import Person
 from tests.factories.conversations import make_lead, open_conversation
 

@@ -10,9 +10,10 @@ from graphql import OperationDefinitionNode, get_introspection_query, parse
 from app.graphql.cost import PLAIN_LIST
 from app.graphql.limits import MAX_NODES, documents_of
 from app.graphql.schema import schema
-from tests.api.hostile.conftest import Target
+from tests.api.hostile.target import Target
 from tests.factories.accounts import Person
 from tests.fixtures.graphql import GraphQLRefused, open_socket
+from tests.fixtures.streams import open_stream
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENTS = documents_of(schema._schema)
@@ -150,3 +151,18 @@ async def test_too_much_over_a_socket_reaches_no_database(victim: Person, target
             assert_told(error, cost)
     watch.assert_harmless()
     assert nodes(live % MESSAGES, {"last": 100}) < MAX_NODES
+
+
+async def test_too_much_over_a_stream_reaches_no_database(victim: Person, target: Target) -> None:
+    for document, variables, cost in ((NESTED, {}, 10_100), (BY_VARIABLES, TOO_MANY, 20_100)):
+        async with (
+            target.watched("over a stream") as watch,
+            open_stream(victim.http, document, variables, victim.token) as stream,
+        ):
+            told = await stream.rest()
+        watch.assert_harmless()
+        (name, payload), *end = told
+        assert (name, end) == ("next", [("complete", None)])
+        (error,) = payload["errors"]
+        assert_told(error, cost)
+        assert "data" not in payload

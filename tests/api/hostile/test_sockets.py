@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.api.hostile.conftest import Target, assert_no_leak
 from tests.api.hostile.raw import exchange, request
+from tests.api.hostile.target import Target, assert_no_leak
 from tests.factories.accounts import Person
 from tests.fixtures.graphql import open_socket
 
