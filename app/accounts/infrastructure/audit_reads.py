@@ -16,7 +16,7 @@ NEWEST = Statement(
     text(
         """
         SELECT a.id AS key, a.id::text AS id, a.at, a.action, a.object_id::text AS object_id, a.client,
-            a.session_id::text AS session_id, a.ip_prefix, a.before, a.after,
+            a.actor_id::text AS actor_id, a.session_id::text AS session_id, a.ip_prefix, a.before, a.after,
             u.id::text AS user_id, u.name AS user_name, u.email, u.locale AS user_locale
         FROM audit_event a LEFT JOIN app_user u ON u.id = a.actor_id
         WHERE a.workspace_id = cast(:workspace_id as uuid) AND a.id < cast(:after_id as uuid)

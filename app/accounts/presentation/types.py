@@ -92,9 +92,10 @@ class AuditEvent:
     at: datetime = strawberry.field(description="When.")
     action: str = strawberry.field(description="What, such as member.removed or session.opened.")
     object_id: strawberry.ID | None = strawberry.field(description="To what: a user, a session, an account.")
-    actor: User | None = strawberry.field(
-        description="Who did it; null: the system, or somebody who is gone."
+    actor_id: strawberry.ID | None = strawberry.field(
+        description="Who did it, also when they are gone; null: the system."
     )
+    actor: User | None = strawberry.field(description="The same, as long as they are a member.")
     client: ClientKind | None = strawberry.field(description="What it was done from, where that is known.")
     session_id: strawberry.ID | None = strawberry.field(
         description="The session or API key it was done with."
@@ -107,9 +108,9 @@ class AuditEvent:
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> Self:
-        fields = {name: row[name] for name in ("id", "at", "action", "object_id", "session_id", "ip_prefix")}
+        names = ("id", "at", "action", "object_id", "actor_id", "session_id", "ip_prefix")
         return cls(
-            **fields,
+            **{name: row[name] for name in names},
             actor=_user(row) if row["user_id"] else None,
             client=ClientKind(row["client"]) if row["client"] else None,
             before=row["before"],

@@ -24,7 +24,7 @@ from tests.factories.channels import connected
 AUDIT = """
 query ($filter: AuditEventFilter, $first: Int! = 20, $after: String) {
   auditEvents(filter: $filter, first: $first, after: $after) {
-    edges { cursor node { id at action objectId sessionId client ipPrefix before after actor { id name } } }
+    edges { cursor node { id at action objectId sessionId client ipPrefix before after actorId actor { id name } } }
     pageInfo { hasNextPage hasPreviousPage endCursor }
   }
 }
@@ -68,7 +68,7 @@ async def test_tells_of_sessions_opened_closed_and_stolen(
     assert told[0]["objectId"] == told[2]["objectId"] == told[0]["sessionId"]
     assert told[1]["objectId"] == told[3]["objectId"]
     assert told[5]["objectId"] == mine["viewer"]["workspace"]["id"]
-    assert {event["actor"]["id"] for event in told} == {me["id"]}
+    assert {event["actor"]["id"] for event in told} == {event["actorId"] for event in told} == {me["id"]}
     assert told[0]["ipPrefix"] != told[1]["ipPrefix"]
     assert [event["client"] for event in told] == [*["WEB"] * 5, None]
 
