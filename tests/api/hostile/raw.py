@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -11,11 +12,13 @@ import httpx
 from tests.fixtures.processes import Api
 
 CLOSE = "Connection: close"
+KEEP = "Connection: keep-alive"
+"""For what is answered before it is all sent: closing on unread bytes, TCP may take the answer back."""
 
 
 def request(method: str, path: str, *headers: str, body: bytes = b"", host: str = "127.0.0.1") -> bytes:
-    """With a Content-Length unless the headers frame the body themselves."""
-    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", CLOSE, *headers]
+    """With a Content-Length unless the headers frame the body themselves; the last on its connection unless kept."""
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", *(() if KEEP in headers else (CLOSE,)), *headers]
     if not any(line.lower().startswith(("content-length", "transfer-encoding")) for line in headers):
         lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
@@ -50,7 +53,7 @@ async def exchange(api: Api, sent: bytes) -> httpx.Response | None:
             sending = asyncio.create_task(_send(writer, sent))
             received = b""
             with suppress(ConnectionError):
-                while part := await reader.read(65_536):
+                while not _is_whole(received) and (part := await reader.read(65_536)):
                     received += part
             sending.cancel()
     finally:
@@ -63,6 +66,12 @@ async def _send(writer: asyncio.StreamWriter, sent: bytes) -> None:
         for start in range(0, len(sent), 65_536):
             writer.write(sent[start : start + 65_536])
             await writer.drain()
+
+
+def _is_whole(received: bytes) -> bool:
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    return length is not None and len(body) >= int(length[1])
 
 
 def _parse(received: bytes) -> httpx.Response:
