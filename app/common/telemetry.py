@@ -10,7 +10,7 @@ import secrets
 import sys
 import traceback
 from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any
 
@@ -139,6 +139,19 @@ def _with_trace(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapp
     return entry
 
 
+class Lines:
+    """stderr as it is at that moment. A line that cannot be written (the collector died, the disk is full) is lost: it
+    must not end the loop that tells of itself.
+    """
+
+    def msg(self, line: str) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+
+    debug = info = warning = error = critical = msg
+
+
 def configure_logging(settings: Settings) -> None:
     as_json = (settings.log_format or ("json" if settings.is_production else "console")) == "json"
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
@@ -153,7 +166,7 @@ def configure_logging(settings: Settings) -> None:
     structlog.configure(
         processors=[*shared, _with_trace, _trace, _allow_listed, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: Lines(),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[LibraryLog()])

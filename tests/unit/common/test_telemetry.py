@@ -1,5 +1,6 @@
 """What is logged of an error: its type and its places, whoever logs it."""
 
+import io
 import json
 import subprocess
 import sys
@@ -75,3 +76,14 @@ LABELS = {"type", "outcome", "kind", "consumer", "reason", "code"}
 )
 def test_labels_of_metrics_are_of_a_short_list(metric: Counter | Gauge | Histogram) -> None:
     assert set(metric._labelnames) <= LABELS
+
+
+def test_a_log_that_cannot_be_written_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = io.StringIO()
+    gone.close()
+    monkeypatch.setattr(sys, "stderr", gone)
+    lines = telemetry.Lines()
+    lines.error("lost")
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    lines.error("due row failed")
+    assert sys.stderr.getvalue() == "due row failed\n"  # type: ignore[attr-defined]
