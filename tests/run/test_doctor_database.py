@@ -86,6 +86,8 @@ async def test_rows_that_stand_still(url: str, owner: Own) -> None:
     assert "held past their lease, the first for 60 min" in (await problems(url))["due rows"]
     await as_system(owner, "UPDATE system_mail SET status = 'failed'")
     assert await problems(url) == {"mail out": "1 of SalesPad's own could not be sent in 7 days"}
+    await as_system(owner, "UPDATE system_mail SET error = 'OVER'")  # taken up or revoked before it went out
+    assert await problems(url) == {}
     await as_system(owner, "UPDATE system_mail SET created_at = now() - interval '8 days'")
     assert await problems(url) == {}
     await as_system(owner, "UPDATE system_mail SET status = 'queued', run_at = now() - interval '1 minute'")

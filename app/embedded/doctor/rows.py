@@ -48,7 +48,8 @@ SELECT c.consumer, count(*) AS workspaces, extract(epoch FROM now() - min(e.at))
  GROUP BY c.consumer ORDER BY c.consumer
 """
 MAIL_SQL = """
-SELECT count(*) FROM system_mail WHERE status = 'failed' AND created_at > now() - make_interval(days => $1)
+SELECT count(*) FROM system_mail
+WHERE status = 'failed' AND error IS DISTINCT FROM 'OVER' AND created_at > now() - make_interval(days => $1)
 """
 KEPT_BACK_SQL = "SELECT count(*) FROM inbound_event WHERE status = 'failed'"
 
