@@ -57,6 +57,7 @@ class InvitationUseCases:
 
     async def _invite(self, invitations: Invitations, actor: Actor, address: str, role: Role) -> Invited:
         here = actor.workspace_id
+        await invitations.hold(here)
         if await invitations.count_others(here, address) >= MAX_LIVE:
             raise too_many_live()
         if await invitations.count_sent_today(here) >= MAX_A_DAY:

@@ -118,6 +118,9 @@ class Invitations(Protocol):
     @property
     def record(self) -> AuditLog: ...
 
+    async def hold(self, workspace_id: UUID) -> None:
+        """Nobody else invites or changes who belongs here until the commit: counted is counted."""
+
     async def count_others(self, workspace_id: UUID, email: str) -> int:
         """Those to other addresses that may still be accepted."""
 

@@ -71,8 +71,12 @@ class InvitationRepository:
         self.record = partial(record_audit, work)
         self.queue_mail = partial(queue_system_mail, work, box)
 
+    async def hold(self, workspace_id: UUID) -> None:
+        await self._work.execute(
+            select(workspace.c.id).where(workspace.c.id == workspace_id).with_for_update(key_share=True)
+        )
+
     async def count_others(self, workspace_id: UUID, email: str) -> int:
-        # Counted before, not under a lock: of several at once a few may pass. It bounds a list, it guards nothing.
         found = await self._work.execute(
             select(func.count()).where(c.workspace_id == workspace_id, c.email != email, is_good())
         )

@@ -141,6 +141,19 @@ async def test_a_workspace_has_so_many_invitations(visitor: Visitor, monkeypatch
     assert refusals(refused) == [("LIMIT_REACHED", [])]
 
 
+async def test_of_many_invitations_at_once_none_passes_the_limit(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app.accounts.application import invitations
+
+    monkeypatch.setattr(invitations, "MAX_LIVE", 2)
+    owner = await visitor.sign_up()
+    answers = await asyncio.gather(
+        *(visitor.ask(INVITE, owner["accessToken"], email=new_email(), role="VIEWER") for _ in range(8))
+    )
+    assert sorted(map(refusals, answers)) == [[]] * 2 + [[("LIMIT_REACHED", [])]] * 6
+
+
 async def test_what_somebody_left_behind_takes_no_place(
     visitor: Visitor, doors: Doors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
