@@ -26,6 +26,8 @@ from app.settings import Settings
 KEPT_S = 15 * 60
 BEYOND_TOKEN_S = 5 * 60
 CLEANED_EVERY_S = 5 * 60
+POLL_SHARE, MIN_POLL_S = 0.4, 0.2
+"""Of the poll behind every doorbell: a socket that may not go on is closed within a second without Redis, too."""
 OVERLAP_S = 2 * 60
 """How much later than it says a revocation may be committed: no transaction lives that long."""
 
@@ -47,7 +49,7 @@ DELETE_SESSIONS = Statement(delete(session).where(session.c.expires_at < oldest)
 class RevocationService:
     def __init__(self, settings: Settings, doors: Doors) -> None:
         self._doors = doors
-        self._poll_s = settings.poll_s
+        self._poll_s = max(MIN_POLL_S, settings.poll_s * POLL_SHARE)
         self._kept_s = max(KEPT_S, settings.access_token_ttl_s + BEYOND_TOKEN_S)
         self._revoked_at: dict[Whose, float] = {}
         self._news = asyncio.Event()
