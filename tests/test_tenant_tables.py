@@ -37,6 +37,8 @@ KEYS_WITHOUT_WORKSPACE = {
 }
 """Keys and unique indexes that would tell one workspace of another's rows, if sp_app could reach the table."""
 INDEXES_WITHOUT_WORKSPACE = {
+    "ix_bulk_change_due": "the system door claims due rows over all workspaces",
+    "ix_bulk_change_lease": "the system door reaps leases over all workspaces",
     "ix_conversation_snoozed": "the system door finds whom to wake over all workspaces",
     "ix_delivery_account": "the system door drains one account",
     "ix_delivery_due": "the system door claims due rows over all workspaces",
@@ -50,6 +52,7 @@ INDEXES_WITHOUT_WORKSPACE = {
     "ix_import_job_lease": "the system door reaps leases over all workspaces",
     "ix_inbound_event_due": "the system door claims due rows over all workspaces",
     "ix_inbound_event_lease": "the system door reaps leases over all workspaces",
+    "ix_lead_lexemes": "each lexeme begins with its workspace's digits",
     "ix_member_user_id": "the system door reads somebody's workspaces",
     "ix_message_lexemes": "each lexeme begins with its workspace's digits",
     "ix_revocation_at": "the system door polls",
@@ -59,7 +62,7 @@ INDEXES_WITHOUT_WORKSPACE = {
     "ix_session_expires_at": "the system door clears what is over",
     "ix_session_user_id_workspace_id": "the system door finds the workspace used last",
 }
-DEFINER_FUNCTIONS = frozenset({"search_conversations"})
+DEFINER_FUNCTIONS = frozenset({"search_conversations", "search_leads"})
 """SECURITY DEFINER functions of ours; each must pin its search_path, and take the tenant from the policies' setting."""
 
 TABLES = """

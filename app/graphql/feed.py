@@ -34,6 +34,8 @@ _NAMES = {"message.created": "MESSAGE_ADDED"}
 class FeedKind(StrEnum):
     LEAD_CREATED = "LEAD_CREATED"
     LEAD_UPDATED = "LEAD_UPDATED"
+    LEAD_DELETED = "LEAD_DELETED"
+    STAGE_CHANGED = "STAGE_CHANGED"
     TAG_CHANGED = "TAG_CHANGED"
     NOTE_ADDED = "NOTE_ADDED"
     MESSAGE_ADDED = "MESSAGE_ADDED"
@@ -41,6 +43,7 @@ class FeedKind(StrEnum):
     CONVERSATION_UPDATED = "CONVERSATION_UPDATED"
     ACCOUNT_UPDATED = "ACCOUNT_UPDATED"
     IMPORT_PROGRESSED = "IMPORT_PROGRESSED"
+    BULK_CHANGE_PROGRESSED = "BULK_CHANGE_PROGRESSED"
     MEMBER_CHANGED = "MEMBER_CHANGED"
     HEARTBEAT = "HEARTBEAT"
 
@@ -57,6 +60,8 @@ enum_type(
     "What a feed item tells.",
     LEAD_CREATED="Leads were made.",
     LEAD_UPDATED="Leads were changed.",
+    LEAD_DELETED="Leads were deleted, merged away or erased.",
+    STAGE_CHANGED="A stage was made, renamed, moved or deleted.",
     TAG_CHANGED="A tag was made, changed or deleted.",
     NOTE_ADDED="A note was written on a lead.",
     MESSAGE_ADDED="A message was written or came in.",
@@ -64,13 +69,15 @@ enum_type(
     CONVERSATION_UPDATED="A conversation was made or changed.",
     ACCOUNT_UPDATED="A channel account was connected or changed.",
     IMPORT_PROGRESSED="An import went on or ended.",
+    BULK_CHANGE_PROGRESSED="A change to many leads went on or ended.",
     MEMBER_CHANGED="Somebody joined, left, or has another role or name: `ids` is the user.",
     HEARTBEAT="Nothing happened: only the position. Keep its cursor.",
 )
 
 
 TOLD_EXTENSIONS = frozenset(
-    {FeedKind.LEAD_CREATED, FeedKind.LEAD_UPDATED, FeedKind.TAG_CHANGED, FeedKind.IMPORT_PROGRESSED}
+    {FeedKind.LEAD_CREATED, FeedKind.LEAD_UPDATED, FeedKind.LEAD_DELETED}
+    | {FeedKind.STAGE_CHANGED, FeedKind.TAG_CHANGED, FeedKind.IMPORT_PROGRESSED}
 )
 """The kinds that an extension's session is told of (words.md, Roles)."""
 

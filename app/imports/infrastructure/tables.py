@@ -31,6 +31,8 @@ class ImportJobColumns(LeasedColumns, ThingColumns):
     owner_id: Named[UUID | None] = Column(Uuid)
     tag_ids: Named[Sequence[UUID]] = Column(ARRAY(Uuid))
     created_by: Named[UUID | None] = Column(Uuid)
+    basis: Named[str | None] = Column(Text)
+    """The lawful basis its rows are kept under, where one was given."""
     total_rows: Named[int]
     processed_rows: Named[int] = Column(server_default=text("0"))
     counts: Named[Mapping[str, object]] = Column(JsonObject, server_default=text("'{}'"))

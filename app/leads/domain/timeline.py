@@ -11,9 +11,17 @@ MAX_NOTE = 10_000
 
 
 class InteractionType(StrEnum):
+    CREATED = "CREATED"
+    """Read from the lead itself, never stored."""
+    IMPORTED = "IMPORTED"
+    """Read from the rows of imports, never stored."""
+    UPDATED = "UPDATED"
     NOTE = "NOTE"
-    MESSAGE = "MESSAGE"
+    STAGE_CHANGED = "STAGE_CHANGED"
+    TAGGED = "TAGGED"
     ASSIGNED = "ASSIGNED"
+    MERGED = "MERGED"
+    MESSAGE = "MESSAGE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,7 @@ MATCH = Statement(
             FROM pg_temp.stage_identity t
             JOIN lead_identity i
                 ON i.workspace_id = cast(:workspace_id as uuid) AND i.kind = t.kind AND i.value = t.value
+                    AND i.released_at IS NULL
             ORDER BY t.n, t.strength
         ) m
         WHERE m.n = s.n
@@ -101,11 +102,12 @@ WRITE = Statement(
         ), created AS (
             INSERT INTO lead
                 (workspace_id, id, name, company, title, avatar_url, email, phone, stage_id, rank, owner_id, source,
-                 metadata, created_by)
+                 metadata, created_by, handles)
             SELECT cast(:workspace_id as uuid), s.lead_id, coalesce(s.name, s.fallback_name), s.company, s.title,
                 s.avatar_url, s.email, s.phone, cast(:stage_id as uuid),
                 replace(s.lead_id::text, '-', '') || 'i', cast(:owner_id as uuid),
-                cast(:source as text), coalesce(s.metadata, '{}'), cast(:created_by as uuid)
+                cast(:source as text), coalesce(s.metadata, '{}'), cast(:created_by as uuid),
+                array(SELECT t.value FROM pg_temp.stage_identity t WHERE t.n = s.n ORDER BY t.kind, t.value)
             FROM pg_temp.stage_lead s
             WHERE NOT s.known AND s.outcome IS NULL AND EXISTS (SELECT FROM fresh WHERE fresh.lead_id = s.lead_id)
             RETURNING id
@@ -122,7 +124,8 @@ LOST = Statement(
         FROM pg_temp.stage_identity t
         JOIN pg_temp.stage_lead s USING (n)
         JOIN lead_identity i ON i.workspace_id = cast(:workspace_id as uuid) AND i.kind = t.kind AND i.value = t.value
-        WHERE i.lead_id <> s.lead_id AND (s.outcome IS NULL OR s.outcome IN ('CREATED', 'UPDATED'))
+        WHERE i.lead_id <> s.lead_id AND i.released_at IS NULL
+            AND (s.outcome IS NULL OR s.outcome IN ('CREATED', 'UPDATED'))
         ORDER BY t.n, t.strength DESC
         """
     )
@@ -151,14 +154,18 @@ UPDATE_KNOWN = Statement(
                     SELECT i.value FROM lead_identity i
                     WHERE i.workspace_id = l.workspace_id AND i.lead_id = l.id AND i.kind = 'PHONE' AND i.is_primary
                 )) AS phone,
+                CASE WHEN s.outcome = 'UPDATED' THEN array(
+                    SELECT i.value FROM lead_identity i
+                    WHERE i.workspace_id = l.workspace_id AND i.lead_id = l.id ORDER BY i.kind, i.value
+                ) ELSE l.handles END AS handles,
                 s.outcome = 'UPDATED' AS has_fresh
             FROM pg_temp.stage_lead s
             JOIN lead l ON l.workspace_id = cast(:workspace_id as uuid) AND l.id = s.lead_id
             WHERE s.known AND (s.outcome IS NULL OR s.outcome = 'UPDATED')
         ), changed AS (
             UPDATE lead l SET name = w.name, company = w.company, title = w.title, avatar_url = w.avatar_url,
-                metadata = w.metadata, owner_id = w.owner_id, email = w.email, phone = w.phone, updated_at = now(),
-                version = l.version + 1
+                metadata = w.metadata, owner_id = w.owner_id, email = w.email, phone = w.phone, handles = w.handles,
+                updated_at = now(), version = l.version + 1
             FROM wanted w
             WHERE l.workspace_id = cast(:workspace_id as uuid) AND l.id = w.id AND (
                 coalesce(w.has_fresh, false) OR (l.name, l.company, l.title, l.avatar_url, l.metadata, l.owner_id)

@@ -21,11 +21,11 @@ REACH_OR_ADD = Statement(
             VALUES (cast(:workspace_id as uuid), cast(:lead_id as uuid), 'EMAIL', :email, true)
             ON CONFLICT DO NOTHING RETURNING lead_id
         ), created AS (
-            INSERT INTO lead (workspace_id, id, name, email, stage_id, rank, source)
+            INSERT INTO lead (workspace_id, id, name, email, stage_id, rank, source, handles)
             SELECT cast(:workspace_id as uuid), fresh.lead_id, :name, :email, (
                     SELECT s.id FROM stage s WHERE s.workspace_id = cast(:workspace_id as uuid)
                     ORDER BY (s.kind = 'OPEN') DESC, s.position, s.id LIMIT 1
-                ), :rank, :source
+                ), :rank, :source, array[cast(:email as text)]
             FROM fresh
             RETURNING id
         )
@@ -33,6 +33,7 @@ REACH_OR_ADD = Statement(
         UNION ALL
         SELECT i.lead_id FROM lead_identity i
         WHERE i.workspace_id = cast(:workspace_id as uuid) AND i.kind = 'EMAIL' AND i.value = :email
+            AND i.released_at IS NULL
         """
     )
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -10,16 +11,20 @@ import asyncpg
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     ColumnElement,
     DateTime,
     FromClause,
+    Integer,
     Select,
     Text,
     Uuid,
+    and_,
     any_,
     bindparam,
     cast,
     exists,
+    false,
     func,
     literal_column,
     select,
@@ -33,6 +38,7 @@ from app.common.database import Statement
 from app.common.feed_log import feed_head
 from app.common.paging import Keyset, Page
 from app.common.work import Reads
+from app.leads.infrastructure.tables import LAST_TOUCH as LAST_TOUCH_KEY
 from app.leads.infrastructure.tables import interaction, lead, lead_identity, lead_tag, stage
 
 COUNT_MAX = 10_000
@@ -54,17 +60,38 @@ class LeadConditions:
 
     tag_ids: Sequence[UUID] | None = None
     stage_ids: Sequence[UUID] | None = None
+    owner_ids: Sequence[UUID] | None = None
     sources: Sequence[str] | None = None
+    min_score: int | None = None
+    has_email: bool | None = None
+    has_phone: bool | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    touched_before: datetime | None = None
+    """Never touched ones too."""
+    deleted: bool | None = None
+    """True: deleted leads instead of the live ones."""
+    terms: Sequence[str] | None = None
+    """The words of a search (`domain/search.py`); none at all match nothing."""
 
     @property
     def used(self) -> frozenset[str]:
-        return frozenset(name for name, value in vars(self).items() if value is not None)
+        return frozenset(self.values)
+
+    def where(self) -> list[ColumnElement[bool]]:
+        """What holds for the leads meant, of the table `lead`; its parameters are `values`."""
+        return where(self.used)
 
     @property
     def values(self) -> dict[str, object]:
-        return {name: value for name, value in vars(self).items() if value is not None}
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return given if self.deleted else {name: value for name, value in given.items() if name != "deleted"}
 
 
+LAST_TOUCH: ColumnElement[datetime] = literal_column(
+    LAST_TOUCH_KEY.replace("last_touch_at", "lead.last_touch_at"), DateTime(timezone=True)
+)
+LEAD_QUERY = func.lead_query(bindparam("workspace_id", type_=Uuid), bindparam("terms", type_=ARRAY(Text)))
 CONDITIONS: dict[str, ColumnElement[bool]] = {
     "tag_ids": exists().where(
         lead_tag.c.workspace_id == lead.c.workspace_id,
@@ -72,8 +99,26 @@ CONDITIONS: dict[str, ColumnElement[bool]] = {
         lead_tag.c.tag_id == any_(bindparam("tag_ids", type_=ARRAY(Uuid))),
     ),
     "stage_ids": lead.c.stage_id == any_(bindparam("stage_ids", type_=ARRAY(Uuid))),
+    "owner_ids": lead.c.owner_id == any_(bindparam("owner_ids", type_=ARRAY(Uuid))),
     "sources": lead.c.source == any_(bindparam("sources", type_=ARRAY(Text))),
+    "min_score": lead.c.score >= bindparam("min_score", type_=Integer),
+    "has_email": lead.c.email.is_not(None) == bindparam("has_email", type_=Boolean),
+    "has_phone": lead.c.phone.is_not(None) == bindparam("has_phone", type_=Boolean),
+    "created_after": lead.c.created_at >= bindparam("created_after", type_=DateTime(timezone=True)),
+    "created_before": lead.c.created_at < bindparam("created_before", type_=DateTime(timezone=True)),
+    "touched_before": bindparam("touched_before", type_=DateTime(timezone=True)) > LAST_TOUCH,
+    "terms": func.coalesce(func.ts_match_vq(lead.c.lexemes, LEAD_QUERY), false()),
 }
+
+
+def where(used: frozenset[str]) -> list[ColumnElement[bool]]:
+    """Deleted ones only where asked for, and never those that a merge took away."""
+    is_live = lead.c.deleted_at.is_(None)
+    is_deleted = and_(lead.c.deleted_at.is_not(None), lead.c.merged_into_id.is_(None))
+    return [
+        is_deleted if "deleted" in used else is_live,
+        *(CONDITIONS[name] for name in sorted(used - {"deleted"})),
+    ]
 
 
 def _identities() -> ColumnElement[Any]:
@@ -141,9 +186,7 @@ def _lead_columns(*, with_identities: bool) -> Select[Any]:
 def _list_statement(used: frozenset[str], has_after: bool, with_identities: bool) -> Statement:
     """The page and the feed's position in one snapshot: the head's row is there even when the page is empty."""
     newest_first: list[ColumnElement[Any]] = [lead.c.created_at.desc(), lead.c.id.desc()]
-    page = _lead_columns(with_identities=with_identities).where(
-        lead.c.deleted_at.is_(None), *(CONDITIONS[name] for name in sorted(used))
-    )
+    page = _lead_columns(with_identities=with_identities).where(*where(used))
     if has_after:
         after = tuple_(
             bindparam("after_at", type_=DateTime(timezone=True)), bindparam("after_id", type_=Uuid)
@@ -166,8 +209,7 @@ def _count_statement(used: frozenset[str]) -> Statement:
         .select_from(lead)
         .where(
             lead.c.workspace_id == bindparam("workspace_id"),
-            lead.c.deleted_at.is_(None),
-            *(CONDITIONS[name] for name in sorted(used)),
+            *where(used),
         )
         .limit(literal_column(str(COUNT_MAX + 1)))
         .subquery()

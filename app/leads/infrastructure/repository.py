@@ -22,10 +22,10 @@ ADD = Statement(
         WITH created AS (
             INSERT INTO lead
                 (workspace_id, id, name, email, phone, company, title, stage_id, rank, owner_id, source, metadata,
-                 created_by)
+                 created_by, handles)
             VALUES (cast(:workspace_id as uuid), cast(:lead_id as uuid), :name, :email, :phone, :company, :title,
                 cast(:stage_id as uuid), :rank, cast(:owner_id as uuid), :source, cast(:metadata as jsonb),
-                cast(:created_by as uuid))
+                cast(:created_by as uuid), cast(:values as text[]))
         )
         INSERT INTO lead_identity (workspace_id, lead_id, kind, value, is_primary)
         SELECT cast(:workspace_id as uuid), cast(:lead_id as uuid), kind, value, true
@@ -42,7 +42,7 @@ HOLDER = Statement(
         SELECT i.lead_id, i.kind, i.value
         FROM unnest(cast(:kinds as text[]), cast(:values as text[])) WITH ORDINALITY AS w(kind, value, n)
         JOIN lead_identity i ON i.workspace_id = cast(:workspace_id as uuid) AND i.kind = w.kind AND i.value = w.value
-        WHERE i.lead_id <> cast(:lead_id as uuid)
+        WHERE i.lead_id <> cast(:lead_id as uuid) AND i.released_at IS NULL
         ORDER BY w.n LIMIT 1
         """
     )

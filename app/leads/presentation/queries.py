@@ -22,6 +22,7 @@ from app.common.graphql import (
     selects,
 )
 from app.common.paging import Keyset
+from app.leads.domain.search import search_terms
 from app.leads.domain.stage import StageKind
 from app.leads.presentation.types import (
     Lead,
@@ -66,7 +67,10 @@ class LeadsQuery:
         after: After = None,
     ) -> LeadConnection:
         workspace_id = info.context.signed_in.workspace_id
-        conditions, position = _conditions(filter), Keyset.decode(LIST, after) if after is not None else None
+        conditions, position = (
+            lead_conditions(filter),
+            Keyset.decode(LIST, after) if after is not None else None,
+        )
         async with info.context.doors.open_reads(workspace_id) as reads:
             found = await list_leads(
                 reads,
@@ -102,11 +106,21 @@ async def load_leads(context: Context, ids: Sequence[UUID]) -> list[Lead | None]
     return [Lead.of(rows[id], tags) if id in rows else None for id in ids]
 
 
-def _conditions(filter: LeadFilter | None) -> LeadConditions:
+def lead_conditions(filter: LeadFilter | None) -> LeadConditions:
+    """Raises the top-level BAD_USER_INPUT for a list that is too long and a search of no length to search by."""
     if filter is None:
         return LeadConditions()
     return LeadConditions(
         tag_ids=filter_ids(filter.tag_ids),
         stage_ids=filter_ids(filter.stage_ids),
+        owner_ids=filter_ids(filter.owner_ids),
         sources=[source.value for source in capped(filter.sources)] if filter.sources is not None else None,
+        min_score=filter.min_score,
+        has_email=filter.has_email,
+        has_phone=filter.has_phone,
+        created_after=filter.created_after,
+        created_before=filter.created_before,
+        touched_before=filter.touched_before,
+        deleted=filter.deleted,
+        terms=None if filter.search is None else search_terms(filter.search),
     )

@@ -69,9 +69,15 @@ enum_type(
 enum_type(
     InteractionType,
     "What an entry of a timeline tells.",
+    CREATED="The lead was made.",
+    IMPORTED="An import made it or changed it.",
+    UPDATED="A member changed it.",
     NOTE="A member's note.",
+    STAGE_CHANGED="It went to another stage.",
+    TAGGED="Tags were put on it or taken off.",
+    ASSIGNED="It, or a conversation with it, was given to a member, or to nobody.",
+    MERGED="Another lead was merged into it, or that was undone.",
     MESSAGE="A message went or came.",
-    ASSIGNED="A conversation was given to a member, or to nobody.",
 )
 
 
@@ -198,6 +204,27 @@ class LeadFilter:
     )
     sources: list[LeadSource] | None = strawberry.field(
         description="From any of these sources.", default=None
+    )
+    owner_ids: list[strawberry.ID] | None = strawberry.field(
+        description="Looked after by any of these members (at most 100).", default=None
+    )
+    min_score: int | None = strawberry.field(description="With at least this score.", default=None)
+    has_email: bool | None = strawberry.field(description="With an e-mail address, or without.", default=None)
+    has_phone: bool | None = strawberry.field(description="With a phone number, or without.", default=None)
+    created_after: datetime | None = strawberry.field(
+        description="Made at this moment or later.", default=None
+    )
+    created_before: datetime | None = strawberry.field(description="Made before this moment.", default=None)
+    touched_before: datetime | None = strawberry.field(
+        description="With no message since this moment, or none ever.", default=None
+    )
+    deleted: bool | None = strawberry.field(
+        description="True: the deleted leads, not the live ones.", default=None
+    )
+    search: str | None = strawberry.field(
+        description="Whose name, company, title, e-mail, phone or profile has words that begin so: 2 to 100 "
+        "characters, without regard to case and accents.",
+        default=None,
     )
 
 

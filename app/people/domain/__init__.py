@@ -1,0 +1,1 @@
+"""Merging: what is decided, and the journal that takes it back."""
