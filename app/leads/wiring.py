@@ -13,6 +13,15 @@ from app.leads.application.timeline import TimelineUseCases
 from app.leads.domain.contact import SuppressionReason
 from app.leads.infrastructure.bulk import LostTheRace, unassign_leads, upsert_leads
 from app.leads.infrastructure.contacts import ContactRepository, is_suppressed
+from app.leads.infrastructure.identities import (
+    add_identities,
+    elect_primaries,
+    find_holders,
+    reclaim_identities,
+    refresh_contacts,
+    release_identities,
+    remove_identities,
+)
 from app.leads.infrastructure.reads import (
     LeadConditions,
     count_leads,
@@ -67,8 +76,11 @@ __all__ = [
     "LeadConditions",
     "LeadRepository",
     "LostTheRace",
+    "add_identities",
     "contact_use_cases",
     "count_leads",
+    "elect_primaries",
+    "find_holders",
     "is_suppressed",
     "join_lead",
     "lead_fields",
@@ -78,6 +90,10 @@ __all__ = [
     "list_stages",
     "reach_or_create",
     "read_interaction",
+    "reclaim_identities",
+    "refresh_contacts",
+    "release_identities",
+    "remove_identities",
     "stage_use_cases",
     "suppress",
     "timeline",

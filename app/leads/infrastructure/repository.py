@@ -9,10 +9,11 @@ from sqlalchemy import Uuid, bindparam, insert, select, text
 from app.accounts.wiring import hold_member, phone_region
 from app.common.database import Statement
 from app.common.work import Work
-from app.leads.domain.errors import IdentityTaken, OwnerNotFound, StageNotFound, TagsNotFound
-from app.leads.domain.identity import Identity, IdentityKind
+from app.leads.domain.errors import OwnerNotFound, StageNotFound, TagsNotFound
+from app.leads.domain.identity import IdentityKind
 from app.leads.domain.lead import LeadSource, NewLead, rank_of
 from app.leads.domain.stage import Stage
+from app.leads.infrastructure.identities import add_identities
 from app.leads.infrastructure.tables import lead_tag, stage
 from app.tags.wiring import hold_tags
 
@@ -25,7 +26,10 @@ ADD = Statement(
                  created_by, handles)
             VALUES (cast(:workspace_id as uuid), cast(:lead_id as uuid), :name, :email, :phone, :company, :title,
                 cast(:stage_id as uuid), :rank, cast(:owner_id as uuid), :source, cast(:metadata as jsonb),
-                cast(:created_by as uuid), cast(:values as text[]))
+                cast(:created_by as uuid), array(
+                    SELECT value FROM unnest(cast(:kinds as text[]), cast(:values as text[])) AS i(kind, value)
+                    ORDER BY kind, value
+                ))
         )
         INSERT INTO lead_identity (workspace_id, lead_id, kind, value, is_primary)
         SELECT cast(:workspace_id as uuid), cast(:lead_id as uuid), kind, value, true
@@ -33,17 +37,6 @@ ADD = Statement(
         ORDER BY kind, value
         ON CONFLICT DO NOTHING
         RETURNING kind
-        """
-    )
-)
-HOLDER = Statement(
-    text(
-        """
-        SELECT i.lead_id, i.kind, i.value
-        FROM unnest(cast(:kinds as text[]), cast(:values as text[])) WITH ORDINALITY AS w(kind, value, n)
-        JOIN lead_identity i ON i.workspace_id = cast(:workspace_id as uuid) AND i.kind = w.kind AND i.value = w.value
-        WHERE i.lead_id <> cast(:lead_id as uuid) AND i.released_at IS NULL
-        ORDER BY w.n LIMIT 1
         """
     )
 )
@@ -100,7 +93,7 @@ class LeadRepository:
             created_by=created_by,
         )
         if len(added) < len(keys):
-            raise await self._taken(workspace_id, lead_id, lead)
+            await add_identities(self._work, workspace_id, lead_id, lead.identities)
         if tag_ids:
             await self._add_tags(workspace_id, lead_id, tag_ids)
 
@@ -109,18 +102,6 @@ class LeadRepository:
             {"workspace_id": workspace_id, "lead_id": lead_id, "tag_id": id} for id in dict.fromkeys(tag_ids)
         ]
         await self._work.execute(insert(lead_tag), rows)
-
-    async def _taken(self, workspace_id: UUID, lead_id: UUID, lead: NewLead) -> IdentityTaken:
-        by_identity = {identity: key for key, identity in lead.identities.items()}
-        row = await self._work.fetch_one(
-            HOLDER,
-            workspace_id=workspace_id,
-            lead_id=lead_id,
-            kinds=[one.kind.value for one in by_identity],
-            values=[one.value for one in by_identity],
-        )
-        assert row is not None
-        return IdentityTaken(row["lead_id"], by_identity[Identity(IdentityKind(row["kind"]), row["value"])])
 
     async def stage(self, workspace_id: UUID, stage_id: UUID | None) -> UUID:
         """`stage_id`, or the first open stage for None. Raises StageNotFound."""
