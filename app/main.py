@@ -30,6 +30,7 @@ from app.files.presentation.uploads import file_routes
 from app.graphql.graphiql import graphiql_routes
 from app.graphql.view import GraphQLView
 from app.imports.wiring import DUE, import_jobs
+from app.people.presentation.exports import export_routes
 from app.settings import Settings, read_settings, refuse_missing_database, refuse_weak_secrets
 
 DUE_TABLES = {DUE: import_jobs, INBOUND: inbound_events, SYSTEM_MAIL: system_mails}
@@ -108,6 +109,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             *mailbox_routes(settings),
             *webhook_routes(settings, process.doors),
             *file_routes(settings, process.doors, process.services["accounts"], lambda: view.limiter),
+            *export_routes(settings, process.doors, process.services["accounts"], lambda: view.limiter),
             *health_routes(process.doors, DUE_TABLES),
         ],
         middleware=front_door(settings),

@@ -4,18 +4,24 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import structlog
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from app.common import telemetry, tracing
+from app.common.domain import Actor, ClientKind, Role, Throttled, Unauthenticated
 from app.common.garbage import Ended
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.common.ratelimit import RateLimiter
 
 SAFE_HEADERS = {
     "Cache-Control": "no-store",
@@ -42,6 +48,47 @@ def problem(status: int, code: str, detail: str, headers: Mapping[str, str] | No
     title = HTTPStatus(status).phrase
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
     return JSONResponse(body, status_code=status, headers=headers, media_type="application/problem+json")
+
+
+class Refused(Exception):
+    """An answer before any byte of the body is read."""
+
+    def __init__(self, answer: Response) -> None:
+        super().__init__(answer.status_code)
+        self.answer = answer
+
+
+class Authenticates(Protocol):
+    async def authenticate(self, text: str, ip: str) -> Actor: ...
+
+
+async def sign_in_member(
+    request: Request, accounts: Authenticates, limiter: "RateLimiter", *, needs: str
+) -> Actor:
+    """Whose access token the request carries: a member of the web app or an API key, and no more requests than one
+    may make. `needs` says to others what it takes. Raises Refused: 401, 403, 429.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    try:
+        if scheme.lower() != "bearer":
+            raise Unauthenticated("Send the access token as Authorization: Bearer …")
+        ip = request.client.host if request.client else ""
+        actor = await accounts.authenticate(token.strip(), ip)
+    except Unauthenticated as error:
+        headers = {"WWW-Authenticate": "Bearer"}
+        raise Refused(problem(401, "UNAUTHENTICATED", error.message, headers)) from None
+    except Throttled as error:
+        raise Refused(problem(429, "RATE_LIMITED", error.message, {"Retry-After": "60"})) from None
+    if actor.client is ClientKind.EXTENSION or not actor.role.includes(Role.MEMBER):
+        raise Refused(problem(403, "FORBIDDEN", needs))
+    allowance = await limiter.hit(actor)
+    if not allowance.is_allowed:
+        raise Refused(problem(429, "RATE_LIMITED", "Too many requests: wait a little.", allowance.headers))
+    return actor
+
+
+def try_again() -> Response:
+    return problem(503, "UNAVAILABLE", "Try again in a moment.", {"Retry-After": "1"})
 
 
 class RequestLog:

@@ -21,6 +21,7 @@ from app.conversations.domain.delivery import DUE as DELIVERY
 from app.conversations.domain.receiving import ReceivingAccount
 from app.conversations.domain.sending import AttachedFile
 from app.conversations.infrastructure.bulk import unassign_conversations
+from app.conversations.infrastructure.exporting import export_conversations
 from app.conversations.infrastructure.list_reads import (
     ConversationConditions,
     ConversationPage,
@@ -143,6 +144,7 @@ __all__ = [
     "conversations_by_id",
     "create_courier",
     "deliveries",
+    "export_conversations",
     "fail_mail",
     "inbound_events",
     "inbox_use_cases",

@@ -12,6 +12,7 @@ from app.imports.application.accepting import ImportUseCases
 from app.imports.application.running import RunImport
 from app.imports.domain.imports import DUE, ImportStatus, progressed
 from app.imports.infrastructure.bulk import unassign_imports
+from app.imports.infrastructure.exporting import export_imports
 from app.imports.infrastructure.reads import (
     import_and_position,
     imports_by_id,
@@ -50,6 +51,7 @@ async def fail_import(doors: Doors, claim: Claim, error: str) -> None:
 
 __all__ = [
     "DUE",
+    "export_imports",
     "fail_import",
     "import_and_position",
     "import_jobs",

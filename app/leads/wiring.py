@@ -13,6 +13,7 @@ from app.leads.application.timeline import TimelineUseCases
 from app.leads.domain.contact import SuppressionReason
 from app.leads.infrastructure.bulk import LostTheRace, unassign_leads, upsert_leads
 from app.leads.infrastructure.contacts import ContactRepository, is_suppressed
+from app.leads.infrastructure.exporting import export_leads, person_of
 from app.leads.infrastructure.identities import (
     add_identities,
     elect_primaries,
@@ -80,6 +81,7 @@ __all__ = [
     "contact_use_cases",
     "count_leads",
     "elect_primaries",
+    "export_leads",
     "find_holders",
     "is_suppressed",
     "join_lead",
@@ -88,6 +90,7 @@ __all__ = [
     "leads_by_id",
     "list_leads",
     "list_stages",
+    "person_of",
     "reach_or_create",
     "read_interaction",
     "reclaim_identities",

@@ -15,8 +15,8 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from app.accounts.wiring import AccountsServices
-from app.common.domain import Actor, ClientKind, Role, Throttled, Unauthenticated
-from app.common.http import problem
+from app.common.domain import Actor
+from app.common.http import Refused, problem, sign_in_member, try_again
 from app.common.work import Doors, Unavailable
 from app.files.domain.media import SHOWN_INLINE, LyingType, claimed_type
 from app.files.domain.names import content_disposition, file_name
@@ -43,14 +43,6 @@ SAFE = {
 }
 
 
-class Refused(Exception):
-    """An answer before any byte of the body is read."""
-
-    def __init__(self, answer: Response) -> None:
-        super().__init__(answer.status_code)
-        self.answer = answer
-
-
 @dataclass(frozen=True)
 class Files:
     """What the two routes need."""
@@ -63,7 +55,8 @@ class Files:
     # ── in ────────────────────────────────────────────────────────────────────────────────────────────────────────
     async def take_in(self, request: Request) -> Response:
         try:
-            actor = await self._sign_in(request)
+            needs = "Uploading needs the role MEMBER and the web app."
+            actor = await sign_in_member(request, self.accounts, self.limiter(), needs=needs)
             answer = await self._receive(request, actor)
         except Refused as refused:
             answer = refused.answer
@@ -79,31 +72,9 @@ class Files:
                 400, "BAD_REQUEST", "The body ended early."
             )  # nobody reads it: the log line does
         except Unavailable:
-            answer = _try_again()
+            answer = try_again()
         answer.headers["Cache-Control"] = "no-store"
         return answer
-
-    async def _sign_in(self, request: Request) -> Actor:
-        """Raises Refused: 401, 403, 429."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        try:
-            if scheme.lower() != "bearer":
-                raise Unauthenticated("Send the access token as Authorization: Bearer …")
-            ip = request.client.host if request.client else ""
-            actor = await self.accounts.authenticate(token.strip(), ip)
-        except Unauthenticated as error:
-            headers = {"WWW-Authenticate": "Bearer"}
-            raise Refused(problem(401, "UNAUTHENTICATED", error.message, headers)) from None
-        except Throttled as error:
-            headers = {"Retry-After": "60"}
-            raise Refused(problem(429, "RATE_LIMITED", error.message, headers)) from None
-        if actor.client is ClientKind.EXTENSION or not actor.role.includes(Role.MEMBER):
-            raise Refused(problem(403, "FORBIDDEN", "Uploading needs the role MEMBER and the web app."))
-        allowance = await self.limiter().hit(actor)
-        if not allowance.is_allowed:
-            headers = allowance.headers
-            raise Refused(problem(429, "RATE_LIMITED", "Too many requests: wait a little.", headers))
-        return actor
 
     async def _receive(self, request: Request, actor: Actor) -> Response:
         if request.headers.get("content-encoding", "identity").lower() != "identity":
@@ -134,7 +105,7 @@ class Files:
         except Expired:
             return problem(410, "GONE", "This link is too old: load the page again for a new one.", SAFE)
         except Unavailable:
-            return _try_again()
+            return try_again()
 
     async def _open_link(self, request: Request) -> Response:
         """Raises Expired."""
@@ -185,7 +156,3 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
 
 def _no_such_file() -> Response:
     return problem(404, "NOT_FOUND", "There is no such file, or the link is not whole.", SAFE)
-
-
-def _try_again() -> Response:
-    return problem(503, "UNAVAILABLE", "Try again in a moment.", {"Retry-After": "1"})
