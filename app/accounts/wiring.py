@@ -40,6 +40,7 @@ from app.accounts.infrastructure.profiles import ProfileRepository
 from app.accounts.infrastructure.reads import (
     held_member_name,
     hold_member,
+    hold_members,
     list_members,
     member_by_id,
     phone_region,
@@ -219,6 +220,7 @@ __all__ = [
     "drop_old_mails",
     "held_member_name",
     "hold_member",
+    "hold_members",
     "list_api_keys",
     "list_invitations",
     "list_members",

@@ -111,7 +111,14 @@ class _Timeline:
         self._work, self._workspace_id = work, workspace_id
 
     async def record_sent(
-        self, lead_id: UUID, *, channel: Channel, conversation_id: UUID, message_id: UUID, author_id: UUID
+        self,
+        lead_id: UUID,
+        *,
+        channel: Channel,
+        conversation_id: UUID,
+        message_id: UUID,
+        author_id: UUID,
+        content: str,
     ) -> None:
         entry = Entry(
             lead_id=lead_id,
@@ -120,6 +127,7 @@ class _Timeline:
             actor_id=author_id,
             channel=channel,
             direction=Direction.OUTBOUND,
+            content=content,
             conversation_id=conversation_id,
             message_id=message_id,
         )

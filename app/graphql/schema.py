@@ -26,7 +26,12 @@ from app.conversations.presentation.subscriptions import ConversationsSubscripti
 from app.graphql.feed import FeedQuery, FeedSubscription
 from app.graphql.limits import CheckedDocuments
 from app.imports.presentation.mutations import ImportsMutation
-from app.imports.presentation.queries import ImportsQuery, load_provenance, load_row_problems
+from app.imports.presentation.queries import (
+    ImportsQuery,
+    load_provenance,
+    load_row_problems,
+    load_timelines,
+)
 from app.imports.presentation.subscriptions import ImportsSubscription
 from app.leads.presentation.mutations import LeadsMutation
 from app.leads.presentation.queries import LeadsQuery
@@ -81,6 +86,7 @@ class Subscription(FeedSubscription, ImportsSubscription, ConversationsSubscript
 BATCHES: dict[str, BatchFunction] = {
     "provenance": load_provenance,
     "row_problems": load_row_problems,
+    "timelines": load_timelines,
     "conversations": load_conversations,
     "messages": load_message_pages,
     "channel_accounts": load_accounts,

@@ -22,6 +22,7 @@ from app.imports.infrastructure.reads import (
 )
 from app.imports.infrastructure.repository import ImportLedger, ImportRepository
 from app.imports.infrastructure.tables import import_jobs
+from app.imports.infrastructure.timeline_reads import Wanted, timelines_of
 from app.settings import Settings
 
 
@@ -51,6 +52,7 @@ async def fail_import(doors: Doors, claim: Claim, error: str) -> None:
 
 __all__ = [
     "DUE",
+    "Wanted",
     "export_imports",
     "fail_import",
     "import_and_position",
@@ -61,5 +63,6 @@ __all__ = [
     "provenance_of_leads",
     "row_problems",
     "run_import",
+    "timelines_of",
     "unassign_imports",
 ]

@@ -1,9 +1,10 @@
 """What screens and other modules read of accounts."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import Text, bindparam, cast, func, select
+from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, cast, func, select
 
 from app.accounts.infrastructure.tables import app_user, member, session, workspace
 from app.common.database import Statement
@@ -58,6 +59,15 @@ HOLD_MEMBER = Statement(
     .where(member.c.workspace_id == bindparam("workspace_id"), member.c.user_id == bindparam("user_id"))
     .with_for_update(key_share=True, read=True)
 )
+HOLD_MEMBERS = Statement(
+    select(member.c.user_id)
+    .where(
+        member.c.workspace_id == bindparam("workspace_id"),
+        member.c.user_id == any_(bindparam("user_ids", type_=ARRAY(Uuid))),
+    )
+    .order_by(member.c.user_id)
+    .with_for_update(key_share=True, read=True)
+)
 OF_WORKSPACE = (
     select(
         cast(app_user.c.id, Text).label("id"),
@@ -103,6 +113,12 @@ async def read_workspace(doors: Doors, workspace_id: UUID) -> asyncpg.Record | N
 async def hold_member(work: Work, workspace_id: UUID, user_id: UUID) -> bool:
     """Whether they belong to the workspace; if so, they do until the commit."""
     return bool(await work.fetch(HOLD_MEMBER, workspace_id=workspace_id, user_id=user_id))
+
+
+async def hold_members(work: Work, workspace_id: UUID, user_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of them who belong to the workspace; they do until the commit."""
+    rows = await work.fetch(HOLD_MEMBERS, workspace_id=workspace_id, user_ids=list(user_ids))
+    return {row["user_id"] for row in rows}
 
 
 async def held_member_name(work: Work, workspace_id: UUID, user_id: UUID) -> str | None:

@@ -1,6 +1,6 @@
 """The use cases of the inbox but sending and receiving: load, decide, store, announce."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -87,14 +87,16 @@ class InboxUseCases:
         )
         return id
 
-    async def add_note(self, *, lead_id: UUID, body: str, conversation_id: UUID | None) -> UUID:
-        """The interaction's id. Raises Invalid, LeadNotFound, ConversationNotFound."""
+    async def add_note(
+        self, *, lead_id: UUID, body: str, conversation_id: UUID | None, mentions: Sequence[UUID] = ()
+    ) -> UUID:
+        """The interaction's id. Raises Invalid, LeadNotFound, ConversationNotFound, MentionNotFound."""
         if conversation_id and not await self.conversations.is_of_lead(
             self.workspace_id, conversation_id, lead_id=lead_id
         ):
             raise ConversationNotFound("conversationId")
         return await self.timeline.add_note(
-            lead_id, body, author_id=self.user_id, conversation_id=conversation_id
+            lead_id, body, author_id=self.user_id, conversation_id=conversation_id, mentions=mentions
         )
 
     async def _apply(self, changed: Changed) -> bool:

@@ -9,7 +9,7 @@ from app.channels.domain.mail import Bounce, Mail
 from app.common.domain import ActorKind, Announcer, Direction
 from app.conversations.domain.conversation import ConversationStatus
 from app.conversations.domain.events import ConversationUpdated, MessageCreated, MessageUpdated
-from app.conversations.domain.message import MessageStatus
+from app.conversations.domain.message import MessageStatus, excerpt
 from app.conversations.domain.receiving import (
     AddedMessage,
     AlreadyReceived,
@@ -21,7 +21,6 @@ from app.conversations.domain.receiving import (
     born_of_inbound,
     bounce_error,
     contact_address,
-    excerpt,
     html_of,
     is_to_suppress,
 )
@@ -110,7 +109,7 @@ class ReceiveMail:
         self._announce(found, added)
         if not mail.is_auto_reply:
             await self.leads.touch(added.lead_id)
-        await self.leads.record(added.lead_id, found.id, added.id, excerpt(mail))
+        await self.leads.record(added.lead_id, found.id, added.id, excerpt(mail.text, mail.subject))
 
     async def _start(self, mail: Mail, sender: str) -> FoundConversation:
         lead_id = await self.leads.reach_or_create(email=sender, name=mail.from_name)

@@ -9,7 +9,7 @@ from app.common.domain import ActorKind, Announcer, Direction, Invalid, Once, Wa
 from app.conversations.domain.delivery import DUE, Reason
 from app.conversations.domain.errors import ConversationNotFound
 from app.conversations.domain.events import ConversationUpdated, MessageCreated, MessageUpdated
-from app.conversations.domain.message import MessageStatus
+from app.conversations.domain.message import MessageStatus, excerpt
 from app.conversations.domain.ports import Outgoing, Timeline, Uploads
 from app.conversations.domain.sending import (
     MAX_ATTACHED_BYTES,
@@ -63,6 +63,7 @@ class SendingUseCases:
             conversation_id=outbox.conversation_id,
             message_id=message_id,
             author_id=author_id,
+            content=excerpt(request.body, subject),
         )
         await self.once.remember(idempotency_key, message_id)
         status = MessageStatus.SCHEDULED if departure else MessageStatus.QUEUED

@@ -52,5 +52,11 @@ class Timeline(Protocol):
     async def record(self, entries: Sequence[Entry]) -> None: ...
 
     async def add_note(
-        self, lead_id: UUID, body: str, *, author_id: UUID, conversation_id: UUID | None = None
+        self,
+        lead_id: UUID,
+        body: str,
+        *,
+        author_id: UUID,
+        conversation_id: UUID | None = None,
+        mentions: Sequence[UUID] = (),
     ) -> UUID: ...

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 MAX_BODY = 100_000
+MAX_EXCERPT = 500
 
 
 class MessageStatus(StrEnum):
@@ -54,3 +55,8 @@ QUEUED leads only "send again"."""
 def sources(status: MessageStatus) -> list[MessageStatus]:
     """The states that may become this one: what a statement that writes it compares with."""
     return [before for before, after in MOVES.items() if status in after]
+
+
+def excerpt(text: str, subject: str | None) -> str:
+    """What the lead's timeline says of it: its beginning, else what it is about."""
+    return (text.strip() or subject or "")[:MAX_EXCERPT]

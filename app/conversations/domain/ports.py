@@ -89,5 +89,12 @@ class Uploads(Protocol):
 
 class Timeline(Protocol):
     async def record_sent(
-        self, lead_id: UUID, *, channel: Channel, conversation_id: UUID, message_id: UUID, author_id: UUID
+        self,
+        lead_id: UUID,
+        *,
+        channel: Channel,
+        conversation_id: UUID,
+        message_id: UUID,
+        author_id: UUID,
+        content: str,
     ) -> None: ...

@@ -99,9 +99,6 @@ class ReturnedMessage:
     contact_address: str
 
 
-MAX_EXCERPT = 500
-
-
 def born_of_inbound(*, is_auto_reply: bool) -> ConversationStatus:
     """How a conversation begins that somebody's mail begins; nobody need look after an auto-reply."""
     return after_inbound(ConversationStatus.CLOSED, is_auto_reply=is_auto_reply)
@@ -132,11 +129,6 @@ def html_of(mail: Mail, *, conversation: FoundConversation, sender: str) -> str 
 def _named(mail: Mail, sender: str) -> str:
     name = " ".join((mail.from_name or "").replace("<", " ").replace(">", " ").split())
     return f"{name} <{sender}>" if name else sender
-
-
-def excerpt(mail: Mail) -> str:
-    """What the lead's timeline says of it: its beginning, else what it is about."""
-    return (mail.text.strip() or mail.subject or "")[:MAX_EXCERPT]
 
 
 def bounce_error(bounce: Bounce) -> str:

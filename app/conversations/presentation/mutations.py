@@ -102,7 +102,10 @@ class ConversationsMutation:
         )
         async with info.context.doors.open_work(actor.workspace_id, actor) as work:
             id = await inbox_use_cases(work, actor).add_note(
-                lead_id=parse_id(input.lead_id) or NO_ID, body=input.body, conversation_id=conversation_id
+                lead_id=parse_id(input.lead_id) or NO_ID,
+                body=input.body,
+                conversation_id=conversation_id,
+                mentions=[parse_id(id) or NO_ID for id in input.mention_user_ids or ()],
             )
         async with info.context.doors.open_reads(actor.workspace_id) as reads:
             row = await read_interaction(reads, actor.workspace_id, id)

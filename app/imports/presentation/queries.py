@@ -8,7 +8,18 @@ import strawberry
 
 from app.accounts.presentation.types import User
 from app.common.domain import Role
-from app.common.graphql import After, Context, First, Id, Info, page_info, page_size, parse_id, query
+from app.common.graphql import (
+    After,
+    Context,
+    First,
+    Id,
+    Info,
+    bad_user_input,
+    page_info,
+    page_size,
+    parse_id,
+    query,
+)
 from app.common.paging import Keyset
 from app.imports.presentation.types import (
     LeadImport,
@@ -16,10 +27,20 @@ from app.imports.presentation.types import (
     LeadImportEdge,
     Provenance,
 )
-from app.imports.wiring import imports_by_id, list_imports, provenance_of_leads, row_problems
+from app.imports.wiring import (
+    Wanted,
+    imports_by_id,
+    list_imports,
+    provenance_of_leads,
+    row_problems,
+    timelines_of,
+)
 from app.leads.domain.lead import LeadSource
+from app.leads.presentation.types import TimelineConnection
 
 LIST = "imports"
+MAX_ENTRIES = 3_000
+"""Entries of timelines in one answer: a note may have 10,000 characters."""
 
 
 @strawberry.type
@@ -71,6 +92,24 @@ async def load_provenance(context: Context, lead_ids: list[UUID]) -> list[list[P
         jobs = await imports_by_id(reads, workspace_id, list(import_ids)) if import_ids else {}
     imports = {id: LeadImport.of(row) for id, row in jobs.items()}
     return [_provenance(found[id], imports) for id in lead_ids]
+
+
+async def load_timelines(
+    context: Context, asked: list[tuple[UUID, int, Keyset | None]]
+) -> list[TimelineConnection]:
+    """Batches `Lead.timeline`. Raises the top-level BAD_USER_INPUT for more than one answer should hold."""
+    wanted = [Wanted(*one) for one in asked]
+    if sum(one.first for one in wanted) > MAX_ENTRIES:
+        raise bad_user_input(
+            f"This asks for more than {MAX_ENTRIES:,} entries of timelines at once: fewer leads, or `first`."
+        )
+    workspace_id = context.signed_in.workspace_id
+    async with context.doors.open_reads(workspace_id) as reads:
+        pages = await timelines_of(reads, workspace_id, wanted)
+    return [
+        TimelineConnection.of(one.lead_id, page, after=one.after)
+        for one, page in zip(wanted, pages, strict=True)
+    ]
 
 
 def _provenance(rows: list[asyncpg.Record], imports: dict[UUID, LeadImport]) -> list[Provenance]:

@@ -31,3 +31,11 @@ class OwnerNotFound(NotFound):
 class TagsNotFound(NotFound):
     def __init__(self, position: int) -> None:
         super().__init__("No such tag: pick one of this workspace's tags.", path=("tagIds", str(position)))
+
+
+class MentionNotFound(NotFound):
+    def __init__(self, position: int) -> None:
+        super().__init__(
+            "No such member: mention members of this workspace only.",
+            path=("mentionUserIds", str(position)),
+        )

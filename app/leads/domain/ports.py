@@ -1,6 +1,6 @@
 """What the use cases of leads need from outside."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Protocol
 from uuid import UUID
 
@@ -59,3 +59,6 @@ class Timeline(Protocol):
 
     async def hold_lead(self, workspace_id: UUID, lead_id: UUID) -> bool:
         """Whether there is such a live lead; if so, it stays until the commit."""
+
+    async def hold_members(self, workspace_id: UUID, user_ids: Sequence[UUID]) -> Set[UUID]:
+        """Those of them who belong to the workspace; they do until the commit."""

@@ -1,13 +1,14 @@
 """A lead's timeline: what happened with it, entry by entry, and the notes people write on it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
-from app.common.domain import ActorKind, Channel, Direction, Event, clean_text
+from app.common.domain import ActorKind, Channel, Direction, Event, Invalid, clean_text
 
-MAX_NOTE = 10_000
+MAX_NOTE, MAX_MENTIONS = 10_000, 20
 
 
 class InteractionType(StrEnum):
@@ -40,17 +41,29 @@ class Entry:
     """What else did it: an automation, an import."""
     conversation_id: UUID | None = None
     message_id: UUID | None = None
+    mentions: Sequence[UUID] = ()
+    """The members a note mentions."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoteAdded(Event):
-    """`entity_ids` is the lead; `after` has interactionId, and conversationId where it was written in one."""
+    """`entity_ids` is the lead; `after` has interactionId, conversationId where it was written in one, and
+    mentionedUserIds where it mentions somebody."""
 
     name: ClassVar[str] = "note.added"
 
 
-def note(lead_id: UUID, body: str, *, author_id: UUID, conversation_id: UUID | None) -> Entry:
-    """Raises Invalid at `body`."""
+def note(
+    lead_id: UUID,
+    body: str,
+    *,
+    author_id: UUID,
+    conversation_id: UUID | None,
+    mentions: Sequence[UUID] = (),
+) -> Entry:
+    """Who is mentioned twice is mentioned once. Raises Invalid at `body`, `mentionUserIds`."""
+    if len(mentions) > MAX_MENTIONS:
+        raise Invalid(f"Mention at most {MAX_MENTIONS} members.", path=("mentionUserIds",))
     return Entry(
         lead_id=lead_id,
         type=InteractionType.NOTE,
@@ -58,6 +71,7 @@ def note(lead_id: UUID, body: str, *, author_id: UUID, conversation_id: UUID | N
         actor_id=author_id,
         content=clean_text(body, "body", max_length=MAX_NOTE),
         conversation_id=conversation_id,
+        mentions=tuple(dict.fromkeys(mentions)),
     )
 
 
@@ -65,4 +79,6 @@ def note_added(interaction_id: UUID, entry: Entry) -> NoteAdded:
     after: dict[str, object] = {"interactionId": str(interaction_id)}
     if entry.conversation_id:
         after["conversationId"] = str(entry.conversation_id)
+    if entry.mentions:
+        after["mentionedUserIds"] = [str(id) for id in entry.mentions]
     return NoteAdded(entity_ids=[entry.lead_id], after=after)

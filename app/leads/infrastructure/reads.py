@@ -28,6 +28,7 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    text,
     true,
     tuple_,
 )
@@ -39,7 +40,7 @@ from app.common.feed_log import feed_head
 from app.common.paging import Keyset, Page
 from app.common.work import Reads
 from app.leads.infrastructure.tables import LAST_TOUCH as LAST_TOUCH_KEY
-from app.leads.infrastructure.tables import interaction, lead, lead_identity, lead_tag, stage
+from app.leads.infrastructure.tables import lead, lead_identity, lead_tag, stage
 
 COUNT_MAX = 10_000
 PLAIN = (
@@ -223,15 +224,19 @@ BY_IDS = Statement(
 
 
 INTERACTION = Statement(
-    select(
-        cast(interaction.c.id, Text).label("id"),
-        *(interaction.c[name] for name in ("type", "channel", "direction", "content", "actor_kind", "cause")),
-        interaction.c.created_at,
-        cast(app_user.c.id, Text).label("actor_id"),
-        *(app_user.c[name].label(f"actor_{name}") for name in ("name", "email", "locale")),
+    text(
+        """
+        SELECT i.id::text, i.type, i.channel, i.direction, i.content, i.actor_kind, i.cause, i.created_at,
+            i.conversation_id::text, i.message_id::text,
+            u.id::text AS actor_id, u.name AS actor_name, u.email AS actor_email, u.locale AS actor_locale,
+            array(
+                SELECT ARRAY[p.id::text, p.name, p.email, p.locale]
+                FROM unnest(i.mentions) WITH ORDINALITY AS m(id, n) JOIN app_user p ON p.id = m.id ORDER BY m.n
+            ) AS mentioned
+        FROM interaction i LEFT JOIN app_user u ON u.id = i.actor_id
+        WHERE i.workspace_id = cast(:workspace_id as uuid) AND i.id = cast(:id as uuid)
+        """
     )
-    .select_from(interaction.outerjoin(app_user, app_user.c.id == interaction.c.actor_id))
-    .where(interaction.c.workspace_id == bindparam("workspace_id"), interaction.c.id == bindparam("id"))
 )
 
 

@@ -1,10 +1,11 @@
 """Implements the port `Timeline`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from uuid import UUID
 
 from sqlalchemy import bindparam, select, text
 
+from app.accounts.wiring import hold_members
 from app.common.database import Statement
 from app.common.work import Work
 from app.leads.domain.timeline import Entry
@@ -14,12 +15,14 @@ ADD = Statement(
     text(
         """
         INSERT INTO interaction (workspace_id, id, lead_id, type, channel, direction, content, actor_id, actor_kind,
-            cause, conversation_id, message_id)
-        SELECT cast(:workspace_id as uuid), e.*
+            cause, conversation_id, message_id, mentions)
+        SELECT cast(:workspace_id as uuid), e.id, e.lead_id, e.type, e.channel, e.direction, e.content, e.actor_id,
+            e.actor_kind, e.cause, e.conversation_id, e.message_id, cast(e.mentions as uuid[])
         FROM unnest(cast(:ids as uuid[]), cast(:lead_ids as uuid[]), cast(:types as text[]), cast(:channels as text[]),
             cast(:directions as text[]), cast(:contents as text[]), cast(:actor_ids as uuid[]),
             cast(:actor_kinds as text[]), cast(:causes as text[]), cast(:conversation_ids as uuid[]),
-            cast(:message_ids as uuid[])) AS e
+            cast(:message_ids as uuid[]), cast(:mentions as text[])) AS e(id, lead_id, type, channel, direction,
+            content, actor_id, actor_kind, cause, conversation_id, message_id, mentions)
         """
     )
 )
@@ -54,7 +57,11 @@ class TimelineRepository:
             causes=[one.cause for one in rows],
             conversation_ids=[one.conversation_id for one in rows],
             message_ids=[one.message_id for one in rows],
+            mentions=[f"{{{','.join(map(str, one.mentions))}}}" for one in rows],
         )
 
     async def hold_lead(self, workspace_id: UUID, lead_id: UUID) -> bool:
         return bool(await self._work.fetch(HOLD_LEAD, workspace_id=workspace_id, lead_id=lead_id))
+
+    async def hold_members(self, workspace_id: UUID, user_ids: Sequence[UUID]) -> Set[UUID]:
+        return await hold_members(self._work, workspace_id, user_ids)

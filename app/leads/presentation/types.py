@@ -11,13 +11,29 @@ import strawberry
 
 from app.accounts.presentation.types import User
 from app.common.database import Joined
-from app.common.domain import ActorKind, Channel, Direction, Invalid
-from app.common.graphql import NO_ID, Info, PageInfo, Payload, enum_type, nested, parse_id
+from app.common.domain import Invalid
+from app.common.graphql import (
+    NO_ID,
+    After,
+    First,
+    Info,
+    PageInfo,
+    Payload,
+    enum_type,
+    nested,
+    page_size,
+    parse_id,
+)
 from app.common.scalars import JSON
 from app.leads.domain.identity import IdentityKind
 from app.leads.domain.lead import MAX_TAGS_PER_INPUT, Engagement, LeadSource
 from app.leads.domain.stage import StageKind
-from app.leads.domain.timeline import InteractionType
+from app.leads.presentation.timeline import AddNoteInput as AddNoteInput
+from app.leads.presentation.timeline import Interaction as Interaction
+from app.leads.presentation.timeline import NotePayload as NotePayload
+from app.leads.presentation.timeline import TimelineConnection as TimelineConnection
+from app.leads.presentation.timeline import TimelineEdge as TimelineEdge
+from app.leads.presentation.timeline import position_in
 from app.tags.presentation.types import Tag
 
 if TYPE_CHECKING:
@@ -63,21 +79,6 @@ enum_type(
     CONTACTED="Written to.",
     REPLIED="Answered once.",
     ENGAGED="Answered twice or more.",
-)
-
-
-enum_type(
-    InteractionType,
-    "What an entry of a timeline tells.",
-    CREATED="The lead was made.",
-    IMPORTED="An import made it or changed it.",
-    UPDATED="A member changed it.",
-    NOTE="A member's note.",
-    STAGE_CHANGED="It went to another stage.",
-    TAGGED="Tags were put on it or taken off.",
-    ASSIGNED="It, or a conversation with it, was given to a member, or to nobody.",
-    MERGED="Another lead was merged into it, or that was undone.",
-    MESSAGE="A message went or came.",
 )
 
 
@@ -127,6 +128,13 @@ class Lead:
         self, info: Info
     ) -> list[Annotated["Provenance", strawberry.lazy("app.imports.presentation.types")]]:
         found: list[Any] = await info.context.loader("provenance").load(UUID(self.id))
+        return found
+
+    @nested(description="All that happened with it, newest first.")
+    async def timeline(self, info: Info, first: First = 20, after: After = None) -> TimelineConnection:
+        key = UUID(self.id)
+        wanted = (key, page_size(first), position_in(key, after))
+        found: TimelineConnection = await info.context.loader("timelines").load(wanted)
         return found
 
     @classmethod
@@ -262,54 +270,6 @@ class LeadPayload(Payload):
     lead: Lead | None = strawberry.field(
         description="Null when it was refused; with CONFLICT, the lead that has the identity.", default=None
     )
-
-
-@strawberry.type(description="One entry of a lead's timeline.")
-class Interaction:
-    id: strawberry.ID = strawberry.field(description="Its id.")
-    type: InteractionType = strawberry.field(description="What happened.")
-    channel: Channel | None = strawberry.field(description="Over which channel.")
-    direction: Direction | None = strawberry.field(description="Which way a message went.")
-    content: str = strawberry.field(description="The note, the message's beginning, or whom it was given to.")
-    actor: User | None = strawberry.field(description="The member who did it.")
-    actor_kind: ActorKind = strawberry.field(description="Who did it.")
-    cause: str | None = strawberry.field(description="What else did it.")
-    created_at: datetime = strawberry.field(description="When it happened.")
-
-    @classmethod
-    def of(cls, row: asyncpg.Record) -> "Interaction":
-        return cls(
-            id=row["id"],
-            type=InteractionType(row["type"]),
-            channel=Channel(row["channel"]) if row["channel"] else None,
-            direction=Direction(row["direction"]) if row["direction"] else None,
-            content=row["content"],
-            actor=User(
-                id=row["actor_id"],
-                name=row["actor_name"],
-                email=row["actor_email"],
-                locale=row["actor_locale"],
-            )
-            if row["actor_id"]
-            else None,
-            actor_kind=ActorKind(row["actor_kind"]),
-            cause=row["cause"],
-            created_at=row["created_at"],
-        )
-
-
-@strawberry.input(description="A note on a lead.")
-class AddNoteInput:
-    lead_id: strawberry.ID = strawberry.field(description="The lead.")
-    body: str = strawberry.field(description="1 to 10,000 characters.")
-    conversation_id: strawberry.ID | None = strawberry.field(
-        description="The conversation with this lead that it is about.", default=None
-    )
-
-
-@strawberry.type(description="The note as it stands in the timeline.")
-class NotePayload(Payload):
-    interaction: Interaction | None = strawberry.field(description="Null when it was refused.", default=None)
 
 
 def parse_tag_ids(ids: list[strawberry.ID] | None) -> list[UUID]:

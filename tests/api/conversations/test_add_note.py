@@ -71,3 +71,45 @@ async def test_notes_that_are_refused(ana: Person, eve: Person, doors: Doors) ->
     assert (await refused(viewer, opened.lead_id))[0] == "FORBIDDEN"
     assert await events(doors, ana) == []
     assert (await add(ana, opened.lead_id, "x", conversationId=str(opened.id)))["errors"] == []
+
+
+MENTIONING = """mutation ($input: AddNoteInput!) { addNote(input: $input) {
+  interaction { id mentions { id name } } errors { code path } } }"""
+
+
+async def mention(person: Person, lead_id: object, ids: list[str]) -> dict[str, Any]:
+    given = {"leadId": str(lead_id), "body": "x", "mentionUserIds": ids}
+    return (await person.run(MENTIONING, {"input": given}))["addNote"]  # type: ignore[no-any-return]
+
+
+async def test_a_note_mentions_members_each_once_in_their_order(ana: Person, doors: Doors) -> None:
+    lead_id = await make_lead(ana)
+    bruno = await add_member(doors, ana, role=Role.VIEWER)
+    ids = [str(bruno.user_id), str(ana.user_id), str(bruno.user_id)]
+    made = await mention(ana, lead_id, ids)
+    assert made["errors"] == []
+    assert [one["id"] for one in made["interaction"]["mentions"]] == ids[:2]
+    (event,) = await events(doors, ana)
+    assert event.after.count(str(bruno.user_id)) == 1
+    assert '"mentionedUserIds"' in event.after
+    query = "query ($id: ID!) { lead(id: $id) { timeline { edges { node { mentions { name } } } } } }"
+    told = (await ana.run(query, {"id": str(lead_id)}))["lead"]["timeline"]["edges"][0]["node"]["mentions"]
+    assert told == [{"name": "Bruno"}, {"name": "Ana"}]
+    await ana.run(
+        "mutation ($id: ID!) { removeMember(input: {userId: $id}) { errors { code } } }", {"id": ids[0]}
+    )
+    told = (await ana.run(query, {"id": str(lead_id)}))["lead"]["timeline"]["edges"][0]["node"]["mentions"]
+    assert told == [{"name": "Ana"}]
+
+
+async def test_mentions_that_are_refused(ana: Person, eve: Person, doors: Doors) -> None:
+    lead_id, me = await make_lead(ana), str(ana.user_id)
+    for strange in (str(eve.user_id), "nonsense", str(lead_id)):
+        refused = await mention(ana, lead_id, [me, strange])
+        assert refused["interaction"] is None
+        assert refused["errors"] == [{"code": "NOT_FOUND", "path": ["mentionUserIds", "1"]}]
+    assert (await mention(ana, lead_id, [me] * 21))["errors"] == [
+        {"code": "INVALID", "path": ["mentionUserIds"]}
+    ]
+    assert await events(doors, ana) == []
+    assert (await mention(ana, lead_id, [me] * 20))["errors"] == []
