@@ -65,6 +65,11 @@ class Settings(BaseSettings):
         description="Comma-separated keys of stored logins, each at least 32 bytes: the first encrypts, all "
         "decrypt; the embedded default makes and keeps its own",
     )
+    erasure_key: str | None = Field(
+        default=None,
+        description="Hashes what erased people were recognised by, at least 32 bytes; never change it, or they may "
+        "be imported again; the embedded default makes and keeps its own",
+    )
     public_url: str | None = Field(
         default=None, description="Address people reach the app at; links and allowed origins come from it"
     )
@@ -201,6 +206,11 @@ class Settings(BaseSettings):
         default=True,
         description="Execute a subscription's item once for all who get the same; off, once for each",
     )
+    deleted_leads_ttl_s: float = Field(
+        default=30 * 86_400,
+        gt=0,
+        description="How long a deleted lead can be restored; then its rows are deleted, seconds",
+    )
     feed_resume_days: float = Field(default=7, gt=0, description="How far back a subscriber may resume, days")
 
     @field_validator(
@@ -327,13 +337,14 @@ def refuse_weak_secrets(settings: Settings) -> None:
         *(("SALESPAD_PREVIOUS_JWT_SECRETS", previous) for previous in settings.previous_jwt_secrets),
     ]:
         _refuse_weak(settings, name, secret)
-    refuse_weak_credential_keys(settings)
+    refuse_weak_keys(settings)
 
 
-def refuse_weak_credential_keys(settings: Settings) -> None:
-    """The same of the keys of stored logins, which the worker needs as well."""
+def refuse_weak_keys(settings: Settings) -> None:
+    """The same of the keys of stored logins and of erased people, which the worker needs as well."""
     for key in settings.credential_keys or ("",):
         _refuse_weak(settings, "SALESPAD_CREDENTIAL_KEYS", key)
+    _refuse_weak(settings, "SALESPAD_ERASURE_KEY", settings.erasure_key)
 
 
 def _refuse_weak(settings: Settings, name: str, secret: str | None) -> None:

@@ -46,13 +46,16 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
         Role.VIEWER,
         frozenset(
             {"tags", "stages", "lead", "leads", "leadImport", "leadImports", "importProgress"}
+            | {"suppressions"}
             | {"feed", "feedCursor", "conversation", "conversations", "messageAdded"}
             | {"channelAccounts"}
         ),
     ),
     "leads, tags, notes, imports, merge, export, suppress": (
         Role.MEMBER,
-        frozenset({"createTag", "updateTag", "deleteTag", "createLead", "importLeads", "addNote"}),
+        frozenset(
+            {"createTag", "updateTag", "deleteTag", "createLead", "importLeads", "addNote", "suppress"}
+        ),
     ),
     "conversations, messages, templates, snippets, bulk sends": (
         Role.MEMBER,
@@ -66,6 +69,7 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
         frozenset(
             {"connectEmail", "updateChannelAccount", "disconnectChannelAccount"}
             | {"changeMemberRole", "removeMember", "auditEvents", "createApiKey", "revokeApiKey", "apiKeys"}
+            | {"liftSuppression"}
             | {"inviteMember", "revokeInvitation", "invitations"}
         ),
     ),
@@ -85,6 +89,7 @@ NO_KEY_MAY = frozenset(
 
 SHARED_INPUTS = {
     "leaveWorkspace": "SwitchWorkspaceInput",
+    "liftSuppression": "SuppressionIdInput",
     "removeMember": "MemberInput",
     "revokeApiKey": "ApiKeyInput",
     "revokeSession": "SessionInput",

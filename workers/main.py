@@ -46,7 +46,7 @@ from app.settings import (
     Settings,
     read_settings,
     refuse_missing_database,
-    refuse_weak_credential_keys,
+    refuse_weak_keys,
 )
 from workers.reactions import CONSUMERS
 
@@ -375,7 +375,7 @@ async def _first(stop: asyncio.Event, *vital: "asyncio.Task[None]") -> None:
 def main() -> None:
     settings = read_settings()
     refuse_missing_database(settings)
-    refuse_weak_credential_keys(settings)
+    refuse_weak_keys(settings)
     telemetry.configure_logging(settings)
     tracing.configure_tracing(settings, "worker")
     asyncio.run(run(settings))

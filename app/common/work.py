@@ -8,6 +8,7 @@ connection thrown away: none is handed on with a tenant in it.
 """
 
 import asyncio
+import hmac
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
@@ -82,8 +83,14 @@ class SilentBells:
 class Reads:
     """A read-only transaction."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, erasure_key: str | None = None) -> None:
         self._driver = driver
+        self._erasure_key = erasure_key
+
+    def keyed_hash(self, *parts: str) -> bytes:
+        """By which what was erased is known again, and by nobody without the key."""
+        assert self._erasure_key is not None, "SALESPAD_ERASURE_KEY is set wherever leads are written"
+        return hmac.digest(self._erasure_key.encode(), "\0".join(parts).encode(), "sha256")
 
     async def fetch(self, statement: Statement, **values: object) -> list[asyncpg.Record]:
         telemetry.sql_statements.inc()
@@ -104,8 +111,14 @@ class Reads:
 class Work(Reads):
     """A transaction that writes. What it announces and wakes is told to others only if it commits."""
 
-    def __init__(self, driver: Driver, connection: AsyncConnection, workspace_id: UUID | None) -> None:
-        super().__init__(driver)
+    def __init__(
+        self,
+        driver: Driver,
+        connection: AsyncConnection,
+        workspace_id: UUID | None,
+        erasure_key: str | None = None,
+    ) -> None:
+        super().__init__(driver, erasure_key)
         self._connection = connection
         self.workspace_id = workspace_id
         self.events: list[tuple[Event, Cause | None]] = []
@@ -161,6 +174,7 @@ class Doors:
     def __init__(self, settings: Settings, bells: Bells | None = None) -> None:
         self._engine = create_role_engine(settings, "sp_app", settings.pool_size)
         self._system_engine = create_role_engine(settings, "sp_system", settings.system_pool_size)
+        self._erasure_key = settings.erasure_key
         self.bells: Bells = bells or SilentBells()
 
     async def close(self) -> None:
@@ -178,7 +192,7 @@ class Doors:
         """
         begin = f"BEGIN; {_tenant(workspace_id)}{PLANS_ONCE if plans_once else ''}"
         async with _transaction(self._engine, begin, door="work") as (driver, connection):
-            work = Work(driver, connection, workspace_id)
+            work = Work(driver, connection, workspace_id, self._erasure_key)
             yield work
             assert not work.events_elsewhere, "a tenant's door announces to its own workspace"
             seq = await _append(work, workspace_id, work.events, by.user_id if by else None)
@@ -189,7 +203,7 @@ class Doors:
         """One snapshot of one workspace: one per root field, for a connection does one thing at a time."""
         begin = f"BEGIN READ ONLY; {_tenant(workspace_id)}"
         async with _transaction(self._engine, begin, door="reads") as (driver, _):
-            yield Reads(driver)
+            yield Reads(driver, self._erasure_key)
 
     @asynccontextmanager
     async def open_system(
@@ -202,7 +216,7 @@ class Doors:
         begin = f"BEGIN{PLANS_ONCE if plans_once else ''}"
         told: dict[UUID, int] = {}
         async with _transaction(self._system_engine, begin, door="system") as (driver, connection):
-            work = Work(driver, connection, None)
+            work = Work(driver, connection, None, self._erasure_key)
             yield work
             assert not work.events, "the system door has no workspace of its own: announce_in"
             for workspace_id in sorted(work.events_elsewhere):  # one order of their heads' locks: no deadlock

@@ -141,6 +141,7 @@ async def seed(settings: Settings, password: str, *, should_reset_password: bool
         update={
             "jwt_secret": settings.jwt_secret or made_up,
             "credential_keys": settings.credential_keys or (made_up,),
+            "erasure_key": settings.erasure_key or made_up,
         }
     )
     doors = Doors(settings)

@@ -118,7 +118,7 @@ class Launch:
 
     def environment(self) -> dict[str, str]:
         """What every child sees. In production secrets are given, never invented."""
-        for name in ("SALESPAD_JWT_SECRET", "SALESPAD_CREDENTIAL_KEYS"):
+        for name in ("SALESPAD_JWT_SECRET", "SALESPAD_CREDENTIAL_KEYS", "SALESPAD_ERASURE_KEY"):
             if self.config.is_production and not os.environ.get(name):
                 raise EmbeddedError(
                     f"{name} is not set: production never makes its own (openssl rand -base64 48)."
@@ -131,6 +131,7 @@ class Launch:
             "SALESPAD_JWT_SECRET": self.config.jwt_secret or self.secrets.jwt_secret,
             "SALESPAD_CREDENTIAL_KEYS": os.environ.get("SALESPAD_CREDENTIAL_KEYS")
             or self.secrets.credential_key,
+            "SALESPAD_ERASURE_KEY": os.environ.get("SALESPAD_ERASURE_KEY") or self.secrets.erasure_key,
             "SALESPAD_DATABASE_URL": self.config.database_url or "",
             "SALESPAD_REDIS_URL": self.config.redis_url or OFF,
             "PYTHONUNBUFFERED": "1",

@@ -131,6 +131,7 @@ class Secrets:
     redis_password: str
     jwt_secret: str
     credential_key: str
+    erasure_key: str
 
 
 @dataclass

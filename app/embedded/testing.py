@@ -105,6 +105,7 @@ def private_servers() -> Iterator[dict[str, str]]:
                 "SALESPAD_DATABASE_URL": cluster.url,
                 "SALESPAD_JWT_SECRET": secrets.jwt_secret,
                 "SALESPAD_CREDENTIAL_KEYS": secrets.credential_key,
+                "SALESPAD_ERASURE_KEY": secrets.erasure_key,
                 "SALESPAD_REDIS_URL": OFF,
             }
             server = redis.find_server()

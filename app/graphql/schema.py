@@ -34,7 +34,8 @@ from app.imports.presentation.queries import (
 )
 from app.imports.presentation.subscriptions import ImportsSubscription
 from app.leads.presentation.mutations import LeadsMutation
-from app.leads.presentation.queries import LeadsQuery
+from app.leads.presentation.queries import LeadsQuery, load_leads
+from app.leads.presentation.suppressions import SuppressionsMutation, SuppressionsQuery
 from app.onboarding.presentation.mutations import OnboardingMutation
 from app.tags.presentation.mutations import TagsMutation
 from app.tags.presentation.queries import TagsQuery
@@ -48,6 +49,7 @@ class Query(
     ApiKeysQuery,
     TagsQuery,
     LeadsQuery,
+    SuppressionsQuery,
     ImportsQuery,
     ChannelsQuery,
     ConversationsQuery,
@@ -69,6 +71,7 @@ class Mutation(
     ApiKeysMutation,
     TagsMutation,
     LeadsMutation,
+    SuppressionsMutation,
     ImportsMutation,
     ConversationsMutation,
     PresenceMutation,
@@ -84,6 +87,7 @@ class Subscription(FeedSubscription, ImportsSubscription, ConversationsSubscript
 
 
 BATCHES: dict[str, BatchFunction] = {
+    "leads": load_leads,
     "provenance": load_provenance,
     "row_problems": load_row_problems,
     "timelines": load_timelines,

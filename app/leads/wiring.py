@@ -4,11 +4,14 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from app.accounts.domain.audit import Author
+from app.accounts.wiring import record_audit
 from app.common.domain import Channel, Direction
 from app.common.work import Work
 from app.leads.application.contacts import ContactUseCases
 from app.leads.application.leads import LeadUseCases
 from app.leads.application.stages import StageUseCases
+from app.leads.application.suppressions import SuppressionUseCases
 from app.leads.application.timeline import TimelineUseCases
 from app.leads.domain.contact import SuppressionReason
 from app.leads.infrastructure.bulk import LostTheRace, unassign_leads, upsert_leads
@@ -34,6 +37,11 @@ from app.leads.infrastructure.reads import (
     read_interaction,
 )
 from app.leads.infrastructure.repository import LeadRepository, StageRepository
+from app.leads.infrastructure.suppressions import (
+    SuppressionRepository,
+    list_suppressions,
+    suppression_by_id,
+)
 from app.leads.infrastructure.timeline import TimelineRepository
 
 
@@ -52,6 +60,13 @@ def timeline(work: Work, workspace_id: UUID) -> TimelineUseCases:
 
 def contact_use_cases(work: Work, workspace_id: UUID) -> ContactUseCases:
     return ContactUseCases(workspace_id, ContactRepository(work), work, uuid7)
+
+
+def suppression_use_cases(work: Work, workspace_id: UUID, author: Author) -> SuppressionUseCases:
+    async def audit(action: str, object_id: UUID) -> None:
+        await record_audit(work, workspace_id, author, action, object_id=object_id)
+
+    return SuppressionUseCases(workspace_id, SuppressionRepository(work), audit)
 
 
 async def reach_or_create(
@@ -90,6 +105,7 @@ __all__ = [
     "leads_by_id",
     "list_leads",
     "list_stages",
+    "list_suppressions",
     "person_of",
     "reach_or_create",
     "read_interaction",
@@ -99,6 +115,8 @@ __all__ = [
     "remove_identities",
     "stage_use_cases",
     "suppress",
+    "suppression_by_id",
+    "suppression_use_cases",
     "timeline",
     "touch",
     "unassign_leads",

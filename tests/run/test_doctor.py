@@ -99,7 +99,7 @@ def test_a_check_that_breaks_is_a_finding(config: Config, monkeypatch: pytest.Mo
 
 
 def test_production_without_mail_or_address(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("JWT_SECRET", "CREDENTIAL_KEYS", "PREVIOUS_JWT_SECRETS"):
+    for name in ("JWT_SECRET", "CREDENTIAL_KEYS", "PREVIOUS_JWT_SECRETS", "ERASURE_KEY"):
         monkeypatch.setenv(f"SALESPAD_{name}", secrets.token_urlsafe(48))
     assert {"settings", "mail out"}.isdisjoint(problems(config))
     monkeypatch.setenv("SALESPAD_ENV", "production")

@@ -188,6 +188,9 @@ def test_production_invents_no_secret(launcher: Launcher) -> None:
     )
     assert launcher.start(command=[sys.executable, "-c", with_secret]).wait(10) == 1
     assert "SALESPAD_CREDENTIAL_KEYS is not set" in launcher.text
+    with_both = with_secret.replace("\nos.", "\nos.environ['SALESPAD_CREDENTIAL_KEYS'] = 'x'\nos.", 1)
+    assert launcher.start(command=[sys.executable, "-c", with_both]).wait(10) == 1
+    assert "SALESPAD_ERASURE_KEY is not set" in launcher.text
     assert not (launcher.home / "postgres").exists()
 
 

@@ -46,7 +46,10 @@ INTEND = Statement(
                     WHEN EXISTS (
                         SELECT FROM suppression s
                         WHERE s.workspace_id = d.workspace_id AND (s.channel IS NULL OR s.channel = c.channel)
-                            AND s.value IN (c.contact_address, '@' || split_part(c.contact_address, '@', -1))
+                            AND (
+                                s.value IN (c.contact_address, '@' || split_part(c.contact_address, '@', -1))
+                                OR s.lead_id = c.lead_id
+                            )
                     ) THEN 'SUPPRESSED'
                 END AS refusal
             FROM delivery d

@@ -27,7 +27,10 @@ OPEN = """
         EXISTS (
             SELECT FROM suppression s
             WHERE s.workspace_id = c.workspace_id AND (s.channel IS NULL OR s.channel = c.channel)
-                AND s.value IN (c.contact_address, '@' || split_part(c.contact_address, '@', -1))
+                AND (
+                    s.value IN (c.contact_address, '@' || split_part(c.contact_address, '@', -1))
+                    OR s.lead_id = c.lead_id
+                )
         ) AS is_suppressed
     FROM conversation c
         JOIN channel_account a ON (a.workspace_id, a.id) = (c.workspace_id, c.account_id)

@@ -33,6 +33,7 @@ def judge_secrets(settings: "Settings") -> Iterator[Finding]:
     secrets = [("SALESPAD_JWT_SECRET", settings.jwt_secret or "")]
     secrets += [("SALESPAD_PREVIOUS_JWT_SECRETS", secret) for secret in settings.previous_jwt_secrets]
     secrets += [("SALESPAD_CREDENTIAL_KEYS", key) for key in settings.credential_keys or ("",)]
+    secrets += [("SALESPAD_ERASURE_KEY", settings.erasure_key or "")]
     for name, secret in secrets:
         is_weak = len(secret.encode()) < 32 or (settings.is_production and looks_well_known(secret))
         if (secret or settings.is_production) and is_weak:

@@ -62,7 +62,10 @@ class RunImport:
 
 
 def _result(written: WrittenLead) -> RowResult:
+    if written.outcome in (RowCode.SUPPRESSED, RowCode.ERASED):
+        problem = RowProblem(RowCode(written.outcome), None)
+        return RowResult(written.n, RowOutcome.SUPPRESSED, problem=problem)
     taken = written.identity_taken
     field = {IdentityKind.EMAIL: "email", IdentityKind.PHONE: "phone"}
-    problem = RowProblem(RowCode.IDENTITY_TAKEN, field.get(taken, "profileUrl")) if taken else None
-    return RowResult(written.n, RowOutcome(written.outcome), written.lead_id, problem)
+    taken_problem = RowProblem(RowCode.IDENTITY_TAKEN, field.get(taken, "profileUrl")) if taken else None
+    return RowResult(written.n, RowOutcome(written.outcome), written.lead_id, taken_problem)

@@ -34,11 +34,12 @@ class RowOutcome(StrEnum):
     UNCHANGED = "UNCHANGED"
     DUPLICATE_IN_FILE = "DUPLICATE_IN_FILE"
     SKIPPED_EXISTING = "SKIPPED_EXISTING"
+    SUPPRESSED = "SUPPRESSED"
     REJECTED = "REJECTED"
 
 
 class RowCode(StrEnum):
-    """Why a row was rejected, or (IDENTITY_TAKEN) what was left undone in one that landed."""
+    """Why a row was rejected or left out, or (IDENTITY_TAKEN) what was left undone in one that landed."""
 
     INVALID_TEXT = "INVALID_TEXT"
     TOO_LONG = "TOO_LONG"
@@ -48,6 +49,8 @@ class RowCode(StrEnum):
     INVALID_PHONE = "INVALID_PHONE"
     NO_IDENTITY = "NO_IDENTITY"
     IDENTITY_TAKEN = "IDENTITY_TAKEN"
+    SUPPRESSED = "SUPPRESSED"
+    ERASED = "ERASED"
 
 
 ROW_MESSAGES = {
@@ -61,13 +64,15 @@ ROW_MESSAGES = {
     RowCode.INVALID_PHONE: "Give a valid phone number, with +country code or of the workspace's region.",
     RowCode.NO_IDENTITY: "Give a profile of a known network, an e-mail address or a phone number.",
     RowCode.IDENTITY_TAKEN: "Imported, but one of its addresses, numbers or profiles belongs to another lead.",
+    RowCode.SUPPRESSED: "Nothing may be sent to this person: lift the suppression first.",
+    RowCode.ERASED: "This person asked to be forgotten: leave them out.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class RowProblem:
     code: RowCode
-    field: str
+    field: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ enum_type(
     UNCHANGED="A known lead had all of it already.",
     DUPLICATE_IN_FILE="The same person came in an earlier row of this import.",
     SKIPPED_EXISTING="The policy leaves it out.",
+    SUPPRESSED="Nothing is sent to this person on any channel, or they were erased: `rowErrors` says which.",
     REJECTED="Something in it is wrong: see `rowErrors`.",
 )
 enum_type(

@@ -36,7 +36,7 @@ class StagedLead:
 
 @dataclass(frozen=True, slots=True)
 class WrittenLead:
-    """What became of a row: CREATED, UPDATED, UNCHANGED, DUPLICATE_IN_FILE or SKIPPED_EXISTING."""
+    """What became of a row: CREATED, UPDATED, UNCHANGED, DUPLICATE_IN_FILE, SKIPPED_EXISTING, SUPPRESSED or ERASED."""
 
     n: int
     lead_id: UUID | None

@@ -17,6 +17,7 @@ from app.common.work import Work
 from app.leads.domain.identity import IdentityKind
 from app.leads.domain.lead import disowned
 from app.leads.domain.staged import ImportPolicy, LeadDefaults, StagedLead, WrittenLead
+from app.leads.infrastructure.unwanted import ERASED, SUPPRESSED, leave_out_unwanted
 
 MATCH_ATTEMPTS = 5
 
@@ -79,6 +80,14 @@ LOCK_KNOWN = Statement(
         WHERE l.workspace_id = cast(:workspace_id as uuid)
             AND l.id IN (SELECT s.lead_id FROM pg_temp.stage_lead s WHERE s.known AND s.outcome IS NULL)
         ORDER BY l.id FOR UPDATE
+        """
+    )
+)
+GONE = Statement(
+    text(
+        """
+        SELECT FROM pg_temp.stage_lead
+        WHERE known AND outcome IS NULL AND lead_id <> ALL (cast(:locked as uuid[])) LIMIT 1
         """
     )
 )
@@ -255,12 +264,16 @@ async def upsert_leads(
     return [
         WrittenLead(
             row["n"],
-            row["lead_id"] if row["known"] or row["outcome"] == "CREATED" else None,
+            row["lead_id"] if _is_written_to(row["known"], row["outcome"]) else None,
             row["outcome"],
             taken.get(row["n"]),
         )
         for row in await work.fetch(OUTCOMES)
     ]
+
+
+def _is_written_to(known: bool, outcome: str) -> bool:
+    return outcome not in (SUPPRESSED, ERASED) and (known or outcome == "CREATED")
 
 
 async def unassign_leads(work: Work, workspace_id: UUID, user_id: UUID, *, limit: int) -> bool:
@@ -288,7 +301,7 @@ async def _match_and_write(
         try:
             async with work.savepoint():
                 await _stage(work, staged)
-                await _match(work, workspace_id, policy, settle)
+                await _match(work, workspace_id, staged, policy, settle)
                 await work.fetch(
                     WRITE,
                     workspace_id=workspace_id,
@@ -333,13 +346,21 @@ async def _stage(work: Work, staged: Sequence[StagedLead]) -> None:
 
 
 async def _match(
-    work: Work, workspace_id: UUID, policy: ImportPolicy, settle: Callable[[], Awaitable[object]]
+    work: Work,
+    workspace_id: UUID,
+    staged: Sequence[StagedLead],
+    policy: ImportPolicy,
+    settle: Callable[[], Awaitable[object]],
 ) -> None:
+    """Raises LostTheRace where a lead was erased meanwhile."""
     await work.fetch(MATCH, workspace_id=workspace_id)
     await work.fetch(SAME_LEAD_TWICE)
     await settle()
+    await leave_out_unwanted(work, workspace_id, staged)
     await work.fetch(SETTLE_POLICY, policy=policy)
-    await work.fetch(LOCK_KNOWN, workspace_id=workspace_id)
+    locked = await work.fetch(LOCK_KNOWN, workspace_id=workspace_id)
+    if await work.fetch(GONE, locked=[row["id"] for row in locked]):
+        raise LostTheRace
 
 
 async def _identities_elsewhere(work: Work, workspace_id: UUID) -> dict[int, IdentityKind]:

@@ -67,7 +67,8 @@ IS_SUPPRESSED = Statement(
         """
         SELECT EXISTS (
             SELECT FROM suppression
-            WHERE workspace_id = cast(:workspace_id as uuid) AND value = ANY (cast(:values as text[]))
+            WHERE workspace_id = cast(:workspace_id as uuid)
+                AND (value = ANY (cast(:values as text[])) OR lead_id = cast(:lead_id as uuid))
                 AND (channel IS NULL OR channel = cast(:channel as text))
         ) AS is_suppressed
         """
@@ -120,9 +121,16 @@ class ContactRepository:
         return bool(rows)
 
 
-async def is_suppressed(reads: Reads, workspace_id: UUID, address: str, channel: Channel) -> bool:
-    """Whether nothing is to be sent there: the address or its whole domain, on this channel or on all."""
+async def is_suppressed(
+    reads: Reads, workspace_id: UUID, address: str, channel: Channel, *, lead_id: UUID | None = None
+) -> bool:
+    """Whether nothing is to be sent there: the address, its domain (a parent domain says nothing of it) or the person,
+    on this channel or on all."""
     row = await reads.fetch_one(
-        IS_SUPPRESSED, workspace_id=workspace_id, values=list(suppressed_values(address)), channel=channel
+        IS_SUPPRESSED,
+        workspace_id=workspace_id,
+        values=list(suppressed_values(address)),
+        lead_id=lead_id,
+        channel=channel,
     )
     return bool(row and row["is_suppressed"])

@@ -14,6 +14,7 @@ from app.common.database import Statement
 from app.common.work import Work
 from app.leads.domain.errors import IdentityTaken
 from app.leads.domain.identity import Identity, IdentityKind
+from app.leads.infrastructure.erased import refuse_erased
 
 ATTEMPTS = 5
 
@@ -157,7 +158,7 @@ async def add_identities(
     """Gives a live lead identities, by the input field each came from; those it has already stay.
 
     `primary`: each becomes the primary one of its kind (give one a kind); else only where the lead has none.
-    Raises IdentityTaken, at the field of the first that another lead has: then roll back.
+    Raises Erased; or IdentityTaken, at the field of the first that another lead has: then roll back.
     """
     wanted = list(given.values())
     if not wanted:
@@ -170,7 +171,7 @@ async def add_identities(
 
 
 async def _insert(work: Work, workspace_id: UUID, lead_id: UUID, given: Mapping[str, Identity]) -> None:
-    """Once more where whoever had one gave it up between two statements. Raises IdentityTaken."""
+    """Once more where whoever had one gave it up between two statements. Raises IdentityTaken, Erased."""
     fields = {identity: key for key, identity in given.items()}
     for _ in range(ATTEMPTS):
         await work.fetch(ADD, workspace_id=workspace_id, lead_id=lead_id, **_columns(list(fields)))
@@ -179,6 +180,7 @@ async def _insert(work: Work, workspace_id: UUID, lead_id: UUID, given: Mapping[
             if holder.lead_id != lead_id:
                 raise IdentityTaken(holder.lead_id, fields[holder.identity])
         if len(holders) == len(fields):
+            await refuse_erased(work, workspace_id, given)
             return
     raise RuntimeError("An identity is taken, and nobody has it.")
 

@@ -13,6 +13,7 @@ from app.leads.domain.errors import OwnerNotFound, StageNotFound, TagsNotFound
 from app.leads.domain.identity import IdentityKind
 from app.leads.domain.lead import LeadSource, NewLead, rank_of
 from app.leads.domain.stage import Stage
+from app.leads.infrastructure.erased import refuse_erased
 from app.leads.infrastructure.identities import add_identities
 from app.leads.infrastructure.tables import lead_tag, stage
 from app.tags.wiring import hold_tags
@@ -94,6 +95,7 @@ class LeadRepository:
         )
         if len(added) < len(keys):
             await add_identities(self._work, workspace_id, lead_id, lead.identities)
+        await refuse_erased(self._work, workspace_id, lead.identities)
         if tag_ids:
             await self._add_tags(workspace_id, lead_id, tag_ids)
 

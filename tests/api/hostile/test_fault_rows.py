@@ -118,6 +118,7 @@ def leaks(installation: Installation, text: str) -> list[str]:
         parts.password,
         settings["SALESPAD_JWT_SECRET"],
         settings["SALESPAD_CREDENTIAL_KEYS"],
+        settings["SALESPAD_ERASURE_KEY"],
         "://sp_",
     )
     return [secret for secret in secrets if secret and secret in text]

@@ -149,7 +149,11 @@ def test_weak_secrets_stop_the_start(environment: str, secret: str | None) -> No
 
 def test_a_weak_previous_secret_stops_the_start_too() -> None:
     good = Settings(
-        env="production", jwt_secret=SECRET, previous_jwt_secrets=(OTHER,), credential_keys=(OTHER,)
+        env="production",
+        jwt_secret=SECRET,
+        previous_jwt_secrets=(OTHER,),
+        credential_keys=(OTHER,),
+        erasure_key=OTHER,
     )
     refuse_weak_secrets(good)
     with pytest.raises(SystemExit, match="SALESPAD_PREVIOUS_JWT_SECRETS"):
@@ -160,3 +164,11 @@ def test_a_weak_previous_secret_stops_the_start_too() -> None:
 def test_weak_keys_of_stored_logins_stop_the_start(keys: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit, match="SALESPAD_CREDENTIAL_KEYS"):
         refuse_weak_secrets(Settings(env="production", jwt_secret=SECRET, credential_keys=keys))
+
+
+@pytest.mark.parametrize("key", [None, "short", "a" * 64])
+def test_a_weak_key_of_erased_people_stops_the_start(key: str | None) -> None:
+    with pytest.raises(SystemExit, match="SALESPAD_ERASURE_KEY"):
+        refuse_weak_secrets(
+            Settings(env="production", jwt_secret=SECRET, credential_keys=(OTHER,), erasure_key=key)
+        )
