@@ -30,10 +30,17 @@ from app.files.presentation.uploads import file_routes
 from app.graphql.graphiql import graphiql_routes
 from app.graphql.view import GraphQLView
 from app.imports.wiring import DUE, import_jobs
+from app.leads.wiring import DUE as BULK_CHANGE
+from app.leads.wiring import bulk_changes
 from app.people.presentation.exports import export_routes
 from app.settings import Settings, read_settings, refuse_missing_database, refuse_weak_secrets
 
-DUE_TABLES = {DUE: import_jobs, INBOUND: inbound_events, SYSTEM_MAIL: system_mails}
+DUE_TABLES = {
+    BULK_CHANGE: bulk_changes,
+    DUE: import_jobs,
+    INBOUND: inbound_events,
+    SYSTEM_MAIL: system_mails,
+}
 """Whose waiting rows `/metrics` counts."""
 WARMED_UP = ("app.common.ratelimit", "puremagic", "saq.queue.redis")
 

@@ -191,6 +191,14 @@ class Settings(BaseSettings):
         description="Time a worker holds an import before another may take it; each chunk renews it, seconds",
     )
     import_chunk_rows: int = Field(default=500, ge=1, description="Rows an import writes per transaction")
+    bulk_change_lease_s: float = Field(
+        default=15,
+        gt=0,
+        description="Time a worker holds a change to many leads before another may take it, seconds",
+    )
+    bulk_change_chunk_leads: int = Field(
+        default=5000, ge=1, description="Leads a change to many reaches per transaction"
+    )
     feed_ring_size: int = Field(
         default=1000, ge=1, description="Feed events a process keeps per live workspace"
     )

@@ -48,13 +48,14 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
             {"tags", "stages", "lead", "leads", "leadImport", "leadImports", "importProgress"}
             | {"suppressions"}
             | {"feed", "feedCursor", "conversation", "conversations", "messageAdded"}
-            | {"channelAccounts"}
+            | {"channelAccounts", "bulkChange"}
         ),
     ),
     "leads, tags, notes, imports, merge, export, suppress": (
         Role.MEMBER,
         frozenset(
             {"createTag", "updateTag", "deleteTag", "createLead", "importLeads", "addNote", "suppress"}
+            | {"changeLeads"}
         ),
     ),
     "conversations, messages, templates, snippets, bulk sends": (

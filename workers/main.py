@@ -42,6 +42,8 @@ from app.conversations.wiring import (
 from app.files.wiring import drop_old_parts, drop_unused_files
 from app.imports.wiring import DUE as IMPORT
 from app.imports.wiring import fail_import, import_jobs, run_import
+from app.leads.wiring import DUE as BULK_CHANGE
+from app.leads.wiring import bulk_changes, fail_bulk_change, run_bulk_change
 from app.settings import (
     Settings,
     read_settings,
@@ -87,6 +89,7 @@ def registry(settings: Settings) -> dict[str, DueKind]:
     postman = create_postman(settings)
     return {
         IMPORT: DueKind(import_jobs, settings.import_lease_s, run_import, fail_import),
+        BULK_CHANGE: DueKind(bulk_changes, settings.bulk_change_lease_s, run_bulk_change, fail_bulk_change),
         INBOUND: DueKind(inbound_events, settings.inbound_lease_s, receive_mail, fail_mail, lanes=2),
         DELIVERY: DueKind(
             deliveries,

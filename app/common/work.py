@@ -122,6 +122,8 @@ class Work(Reads):
         self._connection = connection
         self.workspace_id = workspace_id
         self.events: list[tuple[Event, Cause | None]] = []
+        self.by_user: UUID | None = None
+        """Who acts; None: the system."""
         self.cause: Cause | None = None
         """The event that is reacted to: what is announced now comes of it."""
         self.events_elsewhere: dict[UUID, list[Event]] = {}
@@ -151,6 +153,10 @@ class Work(Reads):
         finally:
             if not self._driver.is_closed():
                 await self._driver.execute("RELEASE SAVEPOINT sp")
+
+    def act_for(self, user_id: UUID | None) -> None:
+        """A worker does what this member asked for: what is announced is told as theirs."""
+        self.by_user = user_id
 
     def announce(self, event: Event) -> None:
         self.events.append((event, self.cause))
@@ -193,9 +199,10 @@ class Doors:
         begin = f"BEGIN; {_tenant(workspace_id)}{PLANS_ONCE if plans_once else ''}"
         async with _transaction(self._engine, begin, door="work") as (driver, connection):
             work = Work(driver, connection, workspace_id, self._erasure_key)
+            work.act_for(by.user_id if by else None)
             yield work
             assert not work.events_elsewhere, "a tenant's door announces to its own workspace"
-            seq = await _append(work, workspace_id, work.events, by.user_id if by else None)
+            seq = await _append(work, workspace_id, work.events, work.by_user)
         self._ring(work, {workspace_id: seq})
 
     @asynccontextmanager

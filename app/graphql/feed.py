@@ -21,6 +21,7 @@ from app.conversations.presentation.queries import load_conversations, load_mess
 from app.conversations.presentation.types import Conversation, Message
 from app.imports.presentation.queries import load_imports
 from app.imports.presentation.types import LeadImport
+from app.leads.presentation.bulk_changes import BulkChange, load_bulk_changes
 from app.leads.presentation.queries import load_leads
 from app.leads.presentation.types import Lead
 
@@ -100,6 +101,9 @@ class FeedItem:
     )
     lead_import: LeadImport | None = strawberry.field(
         description="The import, when the item tells of one.", default=None
+    )
+    bulk_change: BulkChange | None = strawberry.field(
+        description="The change to many leads, when the item tells of one.", default=None
     )
 
 
@@ -191,6 +195,9 @@ async def _add_entity(info: Info, event: FeedEvent, item: FeedItem, scope: Scope
         item.lead = (await once(event, ("lead", scope), lambda: load_leads(context, ids)))[0]
     elif thing == "import" and selects(info, "leadImport"):
         item.lead_import = (await once(event, ("import", scope), lambda: load_imports(context, ids)))[0]
+    elif thing == "bulk_change" and selects(info, "bulkChange"):
+        key = ("bulk_change", scope)
+        item.bulk_change = (await once(event, key, lambda: load_bulk_changes(context, ids)))[0]
     elif thing == "message" and selects(info, "message"):
         item.message = (await once(event, ("message", scope), lambda: load_messages(context, ids)))[0]
     elif thing == "conversation" and selects(info, "conversation"):

@@ -33,6 +33,7 @@ from app.imports.presentation.queries import (
     load_timelines,
 )
 from app.imports.presentation.subscriptions import ImportsSubscription
+from app.leads.presentation.bulk_changes import BulkChangesMutation, BulkChangesQuery
 from app.leads.presentation.mutations import LeadsMutation
 from app.leads.presentation.queries import LeadsQuery, load_leads
 from app.leads.presentation.suppressions import SuppressionsMutation, SuppressionsQuery
@@ -50,6 +51,7 @@ class Query(
     TagsQuery,
     LeadsQuery,
     SuppressionsQuery,
+    BulkChangesQuery,
     ImportsQuery,
     ChannelsQuery,
     ConversationsQuery,
@@ -72,6 +74,7 @@ class Mutation(
     TagsMutation,
     LeadsMutation,
     SuppressionsMutation,
+    BulkChangesMutation,
     ImportsMutation,
     ConversationsMutation,
     PresenceMutation,

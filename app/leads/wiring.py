@@ -1,5 +1,7 @@
 """The door to leads for other modules."""
 
+import asyncio
+from collections.abc import Callable
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -7,14 +9,19 @@ from uuid_utils.compat import uuid7
 from app.accounts.domain.audit import Author
 from app.accounts.wiring import record_audit
 from app.common.domain import Channel, Direction
-from app.common.work import Work
+from app.common.idempotency import Idempotency
+from app.common.leases import Claim
+from app.common.work import Doors, Work
+from app.leads.application.bulk_changes import BulkChangeUseCases, RunBulkChange
 from app.leads.application.contacts import ContactUseCases
 from app.leads.application.leads import LeadUseCases
 from app.leads.application.stages import StageUseCases
 from app.leads.application.suppressions import SuppressionUseCases
 from app.leads.application.timeline import TimelineUseCases
+from app.leads.domain.bulk_change import DUE
 from app.leads.domain.contact import SuppressionReason
 from app.leads.infrastructure.bulk import LostTheRace, unassign_leads, upsert_leads
+from app.leads.infrastructure.bulk_changes import BulkChangeLedger, BulkChangeRepository, bulk_changes_by_id
 from app.leads.infrastructure.contacts import ContactRepository, is_suppressed
 from app.leads.infrastructure.exporting import export_leads, person_of
 from app.leads.infrastructure.identities import (
@@ -37,12 +44,18 @@ from app.leads.infrastructure.reads import (
     read_interaction,
 )
 from app.leads.infrastructure.repository import LeadRepository, StageRepository
+from app.leads.infrastructure.stored_filters import stored_filter
 from app.leads.infrastructure.suppressions import (
     SuppressionRepository,
     list_suppressions,
     suppression_by_id,
 )
+from app.leads.infrastructure.tables import WAITING, bulk_changes
 from app.leads.infrastructure.timeline import TimelineRepository
+from app.settings import Settings
+
+SLICE_S = 2
+"""After this time a bulk change lets those that wait behind it go first."""
 
 
 def lead_use_cases(work: Work, workspace_id: UUID) -> LeadUseCases:
@@ -69,6 +82,38 @@ def suppression_use_cases(work: Work, workspace_id: UUID, author: Author) -> Sup
     return SuppressionUseCases(workspace_id, SuppressionRepository(work), audit)
 
 
+def bulk_change_use_cases(work: Work, workspace_id: UUID) -> BulkChangeUseCases:
+    return BulkChangeUseCases(
+        workspace_id, BulkChangeRepository(work), Idempotency(work, workspace_id), work, uuid7
+    )
+
+
+async def run_bulk_change(
+    doors: Doors, settings: Settings, claim: Claim, is_stopping: Callable[[], bool]
+) -> bool:
+    """Chunk after chunk; True when it has ended, False when its turn is over or it was asked to stop.
+
+    Safe to be killed anywhere and to run twice at once: the claim's token fences every chunk (LostLease).
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + SLICE_S
+    while not is_stopping():
+        async with doors.open_work(claim.workspace_id) as work:
+            ledger = BulkChangeLedger(work, claim, lease_s=settings.bulk_change_lease_s)
+            if await RunBulkChange(ledger, work, settings.bulk_change_chunk_leads).run_chunk():
+                return True
+        if loop.time() > until:
+            break
+    return False
+
+
+async def fail_bulk_change(doors: Doors, claim: Claim, error: str) -> None:
+    """Ends one that cannot be run; what it has changed stays so. Raises LostLease."""
+    async with doors.open_work(claim.workspace_id) as work:
+        ended = await BulkChangeLedger(work, claim, lease_s=0).fail(error)
+        work.announce(ended.told(claim.id))
+
+
 async def reach_or_create(
     work: Work, workspace_id: UUID, *, email: str, name: str | None
 ) -> tuple[UUID, bool]:
@@ -89,14 +134,20 @@ async def suppress(
 
 
 __all__ = [
+    "DUE",
+    "WAITING",
     "LeadConditions",
     "LeadRepository",
     "LostTheRace",
     "add_identities",
+    "bulk_change_use_cases",
+    "bulk_changes",
+    "bulk_changes_by_id",
     "contact_use_cases",
     "count_leads",
     "elect_primaries",
     "export_leads",
+    "fail_bulk_change",
     "find_holders",
     "is_suppressed",
     "join_lead",
@@ -113,7 +164,9 @@ __all__ = [
     "refresh_contacts",
     "release_identities",
     "remove_identities",
+    "run_bulk_change",
     "stage_use_cases",
+    "stored_filter",
     "suppress",
     "suppression_by_id",
     "suppression_use_cases",

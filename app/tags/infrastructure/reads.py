@@ -24,6 +24,11 @@ HOLD = Statement(
     )
     .with_for_update(key_share=True, read=True)
 )
+HOLD_NAME = Statement(
+    select(tag.c.name)
+    .where(tag.c.workspace_id == bindparam("workspace_id"), tag.c.id == bindparam("tag_id"))
+    .with_for_update(key_share=True, read=True)
+)
 
 
 async def list_tags(reads: Reads, workspace_id: UUID) -> list[asyncpg.Record]:
@@ -34,3 +39,9 @@ async def list_tags(reads: Reads, workspace_id: UUID) -> list[asyncpg.Record]:
 async def hold_tags(work: Work, workspace_id: UUID, tag_ids: Sequence[UUID]) -> set[UUID]:
     """Those that there are; they cannot be deleted before the commit."""
     return {row["id"] for row in await work.fetch(HOLD, workspace_id=workspace_id, tag_ids=list(tag_ids))}
+
+
+async def held_tag_name(work: Work, workspace_id: UUID, tag_id: UUID) -> str | None:
+    """As `hold_tags`, of one, with what it is called; None: there is no such tag."""
+    row = await work.fetch_one(HOLD_NAME, workspace_id=workspace_id, tag_id=tag_id)
+    return str(row["name"]) if row else None
