@@ -173,6 +173,10 @@ def seed_demo(
     reset_password: Annotated[
         bool, typer.Option("--reset-password", help="Give the three logins a new password, and show it.")
     ] = False,
+    leads: Annotated[
+        int,
+        typer.Option(min=0, max=500_000, help="So many further leads: to see how it feels when it is full."),
+    ] = 0,
 ) -> None:
     """Make a workspace in Portuguese to look at: three logins, 300 leads, mails. Twice makes nothing twice."""
     config = read_config()
@@ -180,7 +184,10 @@ def seed_demo(
         raise SystemExit("This is production: seed-demo --yes if a demo workspace is wanted here.")
     from app.demo.seeding import seed_demo as seed
 
-    print(seed(config, should_reset_password=reset_password))
+    def progress(done: int) -> None:
+        print(f"  {done:,} of {leads:,} leads", file=sys.stderr, flush=True)
+
+    print(seed(config, should_reset_password=reset_password, more_leads=leads, progress=progress))
 
 
 @cli.command(name="build-web")

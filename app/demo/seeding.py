@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -18,6 +18,7 @@ from app.common.domain import Conflict
 from app.common.migrations import upgrade
 from app.common.roles import check_roles
 from app.common.work import Doors, Work
+from app.demo.filling import FIND_MEMBERS, fill
 from app.demo.inbox import add_mails
 from app.demo.mails import THREADS
 from app.demo.people import LEADS, LOCALE, LOGINS, OWNER, SOURCES, TAGS, WORKSPACE, DemoLead, demo_leads
@@ -46,14 +47,6 @@ FIND_WORKSPACE = Statement(
         """
         SELECT m.workspace_id FROM member m JOIN app_user u ON u.id = m.user_id
         WHERE u.email = cast(:email as text) AND m.role = 'OWNER' ORDER BY m.joined_at LIMIT 1
-        """
-    )
-)
-FIND_MEMBERS = Statement(
-    text(
-        """
-        SELECT u.email, m.user_id FROM member m JOIN app_user u ON u.id = m.user_id
-        WHERE m.workspace_id = cast(:workspace_id as uuid)
         """
     )
 )
@@ -87,12 +80,22 @@ class Seeded:
     has_new_leads: bool
     has_new_mails: bool
     has_new_password: bool
+    more_leads: int
     is_password_right: bool
     """Whether the owner's account really has the password of this call."""
 
 
-def seed_demo(config: Config, *, should_reset_password: bool = False) -> str:
-    """On the configured, the running or the resting database; what to tell. Raises SystemExit, EmbeddedError."""
+def seed_demo(
+    config: Config,
+    *,
+    should_reset_password: bool = False,
+    more_leads: int = 0,
+    progress: Callable[[int], None] = lambda _: None,
+) -> str:
+    """On the configured, the running or the resting database; what to tell. Raises SystemExit, EmbeddedError.
+
+    `more_leads` are further ones, beside the 300; `progress` is told how many of them are looked after.
+    """
     home = None if config.database_url else Home(config.home)
     with open_database(config) as database:
         if home is not None:
@@ -102,7 +105,15 @@ def seed_demo(config: Config, *, should_reset_password: bool = False) -> str:
         if home is not None:  # early, so that a kill cannot lose it; no start shows it without is_seeded
             _keep(home, password, is_seeded=False)
         settings = Settings(database_url=database.url, home=config.home)
-        seeded = asyncio.run(seed(settings, password, should_reset_password=should_reset_password))
+        seeded = asyncio.run(
+            seed(
+                settings,
+                password,
+                should_reset_password=should_reset_password,
+                more_leads=more_leads,
+                progress=progress,
+            )
+        )
         if home is not None:
             if seeded.is_password_right:
                 _keep(home, password, is_seeded=True)
@@ -125,6 +136,8 @@ def _report(seeded: Seeded, password: str) -> str:
         news = "is there already; its three logins have a new password"
     else:
         news = "is there already; nothing was made"
+    if seeded.more_leads:
+        news += f"; {seeded.more_leads:,} further leads were added"
     lines = [f"{WORKSPACE}: {news}."]
     lines += [f"  {login.role.lower():<9} {login.email}" for login in LOGINS]
     if seeded.is_password_right:
@@ -133,17 +146,16 @@ def _report(seeded: Seeded, password: str) -> str:
     return "\n".join([*lines, f"  {'':<9} python3 -m app seed-demo --reset-password"])
 
 
-async def seed(settings: Settings, password: str, *, should_reset_password: bool = False) -> Seeded:
+async def seed(
+    settings: Settings,
+    password: str,
+    *,
+    should_reset_password: bool = False,
+    more_leads: int = 0,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Seeded:
     """Makes what is missing. The password is that of the members this call makes, or of all three if asked."""
-    # No token is issued here and no login stored, so the installation's own secrets are not needed.
-    made_up = secrets.token_urlsafe(48)
-    settings = settings.model_copy(
-        update={
-            "jwt_secret": settings.jwt_secret or made_up,
-            "credential_keys": settings.credential_keys or (made_up,),
-            "erasure_key": settings.erasure_key or made_up,
-        }
-    )
+    settings = _with_secrets(settings)
     doors = Doors(settings)
     passwords = accounts_services(settings, doors).passwords
     try:
@@ -162,10 +174,23 @@ async def seed(settings: Settings, password: str, *, should_reset_password: bool
         async with doors.open_system() as work:
             row = await work.fetch_one(FIND_HASH, email=OWNER.email)
         is_right = await passwords.verify(password, row["password_hash"] if row else None)
-        return Seeded(is_new, has_new_leads, has_new_mails, has_new_password, is_right)
+        more = await fill(doors, settings, workspace_id, more_leads, progress)
+        return Seeded(is_new, has_new_leads, has_new_mails, has_new_password, more, is_right)
     finally:
         passwords.stop()
         await doors.close()
+
+
+def _with_secrets(settings: Settings) -> Settings:
+    """No token is issued here and no login stored, so the installation's own are not needed."""
+    made_up = secrets.token_urlsafe(48)
+    return settings.model_copy(
+        update={
+            "jwt_secret": settings.jwt_secret or made_up,
+            "credential_keys": settings.credential_keys or (made_up,),
+            "erasure_key": settings.erasure_key or made_up,
+        }
+    )
 
 
 async def _set_passwords(doors: Doors, workspace_id: UUID, hashes: Sequence[str]) -> None:

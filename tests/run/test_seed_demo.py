@@ -15,6 +15,8 @@ import httpx
 import phonenumbers
 import pytest
 
+from app.common.migrations import upgrade
+from app.demo.crowd import CROWD_MAX, FIRST_PHONE, CrowdLead, crowd_lead
 from app.demo.mails import THREADS
 from app.demo.people import LEADS, LOGINS, STAGES, TAGS, demo_leads
 from app.demo.seeding import seed_demo
@@ -52,6 +54,37 @@ CONVERSATIONS = """
 NOTES = "SELECT count(*) FROM interaction WHERE type = 'NOTE';"
 OPEN_DELIVERIES = "SELECT count(*) FROM delivery WHERE status NOT IN ('sent', 'failed');"
 OPEN_EVENTS = "SELECT count(*) FROM inbound_event WHERE status <> 'done';"
+STATE = """
+SELECT json_build_object(
+    'leads', count(*), 'versions', sum(version), 'tags', (SELECT count(*) FROM lead_tag),
+    'announced', (SELECT sum(cardinality(entity_ids)) FROM feed_event WHERE kind = 'lead.created'),
+    'wrong', count(*) FILTER (
+        WHERE handles <> array(SELECT value FROM lead_identity i WHERE i.lead_id = lead.id ORDER BY kind, value)
+            OR email IS DISTINCT FROM (
+                SELECT value FROM lead_identity i WHERE i.lead_id = lead.id AND kind = 'EMAIL' AND is_primary
+            )
+            OR phone IS DISTINCT FROM (
+                SELECT value FROM lead_identity i WHERE i.lead_id = lead.id AND kind = 'PHONE' AND is_primary
+            )
+            OR (lost_reason IS NOT NULL AND (SELECT kind FROM stage WHERE stage.id = stage_id) <> 'LOST')
+            OR created_at > now()
+    )
+) FROM lead;
+"""
+TAKE = """
+INSERT INTO lead_identity (workspace_id, lead_id, kind, value, is_primary)
+SELECT workspace_id, id, '{kind}', '{value}', NOT EXISTS (
+    SELECT FROM lead_identity WHERE lead_id = lead.id AND kind = '{kind}'
+) FROM lead WHERE id = '{id}';
+UPDATE lead SET handles = array(SELECT value FROM lead_identity WHERE lead_id = lead.id ORDER BY kind, value),
+    email = coalesce(email, CASE WHEN '{kind}' = 'EMAIL' THEN '{value}' END),
+    phone = coalesce(phone, CASE WHEN '{kind}' = 'PHONE' THEN '{value}' END)
+WHERE id = '{id}';
+"""
+DELETE = """
+UPDATE lead SET deleted_at = now() WHERE id = '{id}';
+UPDATE lead_identity SET released_at = now() WHERE lead_id = '{id}';
+"""
 NOW = datetime(2026, 1, 5, 3, tzinfo=UTC)
 
 
@@ -171,6 +204,86 @@ async def look_at_the_inbox(url: str, password: str) -> None:
         dates = sorted(message["createdAt"] for message in thread)
         assert one["lead"]["createdAt"] < dates[0]
         assert dates[-1] == one["lastMessageAt"] < datetime.now(UTC).isoformat()
+
+
+CROWD = [crowd_lead(number, 2000, NOW) for number in (*range(1, 2001), CROWD_MAX)]
+
+
+def test_the_crowd_is_the_same_whatever_its_size_and_no_two_share_an_identity() -> None:
+    larger = [crowd_lead(number, 9000, NOW + timedelta(days=90)) for number in (*range(1, 2001), CROWD_MAX)]
+    for once, again in zip(CROWD, larger, strict=True):
+        assert (once.id, once.name, once.identities) == (again.id, again.name, again.identities)
+    values = [(kind, value) for lead in CROWD for kind, value in lead.identities.items()]
+    assert len(set(values)) == len(values)
+    assert len({lead.id for lead in CROWD}) == len(CROWD)
+    assert [lead.id for lead in CROWD] == sorted(lead.id for lead in CROWD)
+
+
+def test_the_crowd_is_acceptable_as_it_is_and_reaches_nobody() -> None:
+    for lead in CROWD:
+        given = {kind.lower(): value for kind, value in lead.identities.items()}
+        for profile, site in (("linkedin", "linkedin.com/in"), ("instagram", "instagram.com")):
+            if profile in given:
+                given[profile] = f"https://www.{site}/{given[profile]}"
+        texts = {"name": lead.name, "company": lead.company, "title": lead.title}
+        accepted = new_lead(given | texts, metadata=lead.metadata, region="BR")
+        assert (accepted.name, accepted.company, accepted.title) == tuple(texts.values())
+        assert {one.kind: one.value for one in accepted.identities.values()} == lead.identities
+        assert lead.identities.get("EMAIL", ".example").endswith(".example")
+        if phone := lead.identities.get("PHONE"):
+            assert phonenumbers.is_valid_number(phonenumbers.parse(phone))
+            assert re.fullmatch(r"\+55\d\d900\d{6}", phone)
+            assert int(phone[-6:]) >= FIRST_PHONE
+        assert set(lead.tags) <= TAGS.keys()
+        for moment in (lead.created_at, lead.stage_entered_at, lead.last_touch_at):
+            assert moment is None or NOW - timedelta(days=731) < moment <= NOW
+
+
+def test_further_leads_are_added_once_and_what_became_of_them_is_left_alone(servers: None) -> None:
+    with empty_database() as config:
+        upgrade(database_of(config).url)
+        told: list[int] = []
+        assert "120 further leads were added" in seed_demo(config, more_leads=120, progress=told.append)
+        assert told == [120]
+        rows = ask(config, STATE)
+        assert json.loads(rows)["leads"] == LEADS + 120
+        assert json.loads(rows)["announced"] == LEADS + 120
+        assert json.loads(rows)["wrong"] == 0
+
+        taken, gone = crowd_lead(121, 130, NOW), crowd_lead(5, 130, NOW)
+        ask(config, TAKE.format(id=crowd_lead(1, 1, NOW).id, **taken_identity(taken)))
+        ask(config, f"DELETE FROM lead_tag WHERE lead_id = '{gone.id}'; {DELETE.format(id=gone.id)}")
+        rows = ask(config, STATE)
+        assert "nothing was made." in seed_demo(config, more_leads=120)
+        assert ask(config, STATE) == rows
+
+        assert "9 further leads were added" in seed_demo(config, more_leads=130)
+        after = json.loads(ask(config, STATE))
+        assert (after["leads"], after["wrong"]) == (LEADS + 129, 0)
+
+
+def taken_identity(lead: CrowdLead) -> dict[str, str]:
+    kind, value = next(iter(lead.identities.items()))
+    return {"kind": kind, "value": value}
+
+
+def ask(config: Config, sql: str) -> str:
+    return query(database_of(config), f"SET ROLE sp_system; {sql}")
+
+
+@pytest.mark.parametrize("count", ["-1", "500001", "many"])
+def test_a_silly_number_of_leads_is_refused(tmp_path: Path, count: str) -> None:
+    refused = subprocess.run(
+        [sys.executable, "-m", "app", "seed-demo", "--leads", count],
+        cwd=ROOT,
+        env=os.environ | {"SALESPAD_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert "--leads" in refused.stderr
+    assert not (tmp_path / "home").exists()
 
 
 def test_production_is_asked_twice(tmp_path: Path) -> None:
