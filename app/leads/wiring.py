@@ -33,13 +33,12 @@ from app.leads.infrastructure.identities import (
     release_identities,
     remove_identities,
 )
+from app.leads.infrastructure.list_reads import count_leads, list_leads
 from app.leads.infrastructure.reads import (
     LeadConditions,
-    count_leads,
     join_lead,
     lead_fields,
     leads_by_id,
-    list_leads,
     list_stages,
     read_interaction,
 )

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 
-from app.common.domain import Invalid, folded
+from app.common.domain import folded
+from app.leads.domain.search import checked_search
 
-MIN_SEARCH, MAX_SEARCH = 2, 100
 MAX_SEARCH_TEXT = 100_000
 """Characters of one message that can be found: more would not fit PostgreSQL's tsvector of 1 MB."""
 _SIGNS = re.compile(r"[\W_]+")
@@ -27,6 +27,4 @@ def search_text(
 
 def search_terms(search: str) -> list[str]:
     """The words of a search, in their order, each once. Raises Invalid for a search of no length to search by."""
-    if not MIN_SEARCH <= len(search.strip()) <= MAX_SEARCH or "\x00" in search:
-        raise Invalid(f"Search for {MIN_SEARCH} to {MAX_SEARCH} characters.", path=("filter", "search"))
-    return list(dict.fromkeys(_SIGNS.sub(" ", folded(search)).split()))
+    return list(dict.fromkeys(_SIGNS.sub(" ", folded(checked_search(search))).split()))

@@ -3,20 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 from sqlalchemy import (
     ARRAY,
-    BigInteger,
     Boolean,
     ColumnElement,
     DateTime,
     FromClause,
     Integer,
-    Select,
     Text,
     Uuid,
     and_,
@@ -24,25 +21,18 @@ from sqlalchemy import (
     bindparam,
     cast,
     exists,
-    false,
     func,
     literal_column,
     select,
     text,
-    true,
-    tuple_,
 )
 from sqlalchemy.dialects.postgresql import array
 
 from app.accounts.infrastructure.tables import app_user
 from app.common.database import Statement
-from app.common.feed_log import feed_head
-from app.common.paging import Keyset, Page
 from app.common.work import Reads
-from app.leads.infrastructure.tables import LAST_TOUCH as LAST_TOUCH_KEY
-from app.leads.infrastructure.tables import lead, lead_identity, lead_tag, stage
+from app.leads.infrastructure.tables import NEVER, lead, lead_identity, lead_tag, stage
 
-COUNT_MAX = 10_000
 PLAIN = (
     *("name", "email", "phone", "company", "title", "avatar_url", "rank", "source", "engagement", "score"),
     *("metadata", "version", "created_at", "updated_at", "deleted_at"),
@@ -89,37 +79,52 @@ class LeadConditions:
         return given if self.deleted else {name: value for name, value in given.items() if name != "deleted"}
 
 
-LAST_TOUCH: ColumnElement[datetime] = literal_column(
-    LAST_TOUCH_KEY.replace("last_touch_at", "lead.last_touch_at"), DateTime(timezone=True)
-)
-LEAD_QUERY = func.lead_query(bindparam("workspace_id", type_=Uuid), bindparam("terms", type_=ARRAY(Text)))
-CONDITIONS: dict[str, ColumnElement[bool]] = {
-    "tag_ids": exists().where(
-        lead_tag.c.workspace_id == lead.c.workspace_id,
-        lead_tag.c.lead_id == lead.c.id,
-        lead_tag.c.tag_id == any_(bindparam("tag_ids", type_=ARRAY(Uuid))),
-    ),
-    "stage_ids": lead.c.stage_id == any_(bindparam("stage_ids", type_=ARRAY(Uuid))),
-    "owner_ids": lead.c.owner_id == any_(bindparam("owner_ids", type_=ARRAY(Uuid))),
-    "sources": lead.c.source == any_(bindparam("sources", type_=ARRAY(Text))),
-    "min_score": lead.c.score >= bindparam("min_score", type_=Integer),
-    "has_email": lead.c.email.is_not(None) == bindparam("has_email", type_=Boolean),
-    "has_phone": lead.c.phone.is_not(None) == bindparam("has_phone", type_=Boolean),
-    "created_after": lead.c.created_at >= bindparam("created_after", type_=DateTime(timezone=True)),
-    "created_before": lead.c.created_at < bindparam("created_before", type_=DateTime(timezone=True)),
-    "touched_before": bindparam("touched_before", type_=DateTime(timezone=True)) > LAST_TOUCH,
-    "terms": func.coalesce(func.ts_match_vq(lead.c.lexemes, LEAD_QUERY), false()),
-}
+LEAD_QUERY = select(
+    func.lead_query(bindparam("workspace_id", type_=Uuid), bindparam("terms", type_=ARRAY(Text)))
+).scalar_subquery()
+"""Worked out once a statement, not once a lead."""
+
+
+def last_touch(leads: FromClause) -> ColumnElement[datetime]:
+    """As the index has it: those never touched come last."""
+    return func.coalesce(leads.c.last_touch_at, literal_column(NEVER, DateTime(timezone=True)))
+
+
+def _conditions(leads: FromClause) -> dict[str, ColumnElement[bool]]:
+    return {
+        "tag_ids": exists().where(
+            lead_tag.c.workspace_id == leads.c.workspace_id,
+            lead_tag.c.lead_id == leads.c.id,
+            lead_tag.c.tag_id == any_(bindparam("tag_ids", type_=ARRAY(Uuid))),
+        ),
+        "stage_ids": leads.c.stage_id == any_(bindparam("stage_ids", type_=ARRAY(Uuid))),
+        "owner_ids": leads.c.owner_id == any_(bindparam("owner_ids", type_=ARRAY(Uuid))),
+        "sources": leads.c.source == any_(bindparam("sources", type_=ARRAY(Text))),
+        "min_score": leads.c.score >= bindparam("min_score", type_=Integer),
+        "has_email": leads.c.email.is_not(None) == bindparam("has_email", type_=Boolean),
+        "has_phone": leads.c.phone.is_not(None) == bindparam("has_phone", type_=Boolean),
+        "created_after": leads.c.created_at >= bindparam("created_after", type_=DateTime(timezone=True)),
+        "created_before": leads.c.created_at < bindparam("created_before", type_=DateTime(timezone=True)),
+        "touched_before": last_touch(leads) < bindparam("touched_before", type_=DateTime(timezone=True)),
+        "terms": func.ts_match_vq(leads.c.lexemes, LEAD_QUERY),
+    }
+
+
+def matches(used: frozenset[str], leads: FromClause = lead) -> list[ColumnElement[bool]]:
+    """All conditions but which state a lead is in. As a function `@@` is no business of the index."""
+    conditions = _conditions(leads)
+    return [conditions[name] for name in sorted(used - {"deleted"})]
+
+
+def state(used: frozenset[str]) -> ColumnElement[bool]:
+    """Deleted ones only where asked for, and never those that a merge took away."""
+    if "deleted" in used:
+        return and_(lead.c.deleted_at.is_not(None), lead.c.merged_into_id.is_(None))
+    return lead.c.deleted_at.is_(None)
 
 
 def where(used: frozenset[str]) -> list[ColumnElement[bool]]:
-    """Deleted ones only where asked for, and never those that a merge took away."""
-    is_live = lead.c.deleted_at.is_(None)
-    is_deleted = and_(lead.c.deleted_at.is_not(None), lead.c.merged_into_id.is_(None))
-    return [
-        is_deleted if "deleted" in used else is_live,
-        *(CONDITIONS[name] for name in sorted(used - {"deleted"})),
-    ]
+    return [state(used), *matches(used)]
 
 
 def _identities() -> ColumnElement[Any]:
@@ -175,51 +180,13 @@ def join_lead(source: FromClause) -> FromClause:
     ).outerjoin(app_user, app_user.c.id == lead.c.owner_id)
 
 
-def _lead_columns(*, with_identities: bool) -> Select[Any]:
-    return (
-        select(*lead_fields(with_identities=with_identities))
-        .select_from(join_lead(lead))
-        .where(lead.c.workspace_id == bindparam("workspace_id"))
-    )
-
-
-@cache
-def _list_statement(used: frozenset[str], has_after: bool, with_identities: bool) -> Statement:
-    """The page and the feed's position in one snapshot: the head's row is there even when the page is empty."""
-    newest_first: list[ColumnElement[Any]] = [lead.c.created_at.desc(), lead.c.id.desc()]
-    page = _lead_columns(with_identities=with_identities).where(*where(used))
-    if has_after:
-        after = tuple_(
-            bindparam("after_at", type_=DateTime(timezone=True)), bindparam("after_id", type_=Uuid)
-        )
-        page = page.where(tuple_(lead.c.created_at, lead.c.id) < after)
-    rows = page.order_by(*newest_first).limit(bindparam("limit", type_=BigInteger)).subquery("page").lateral()
-    return Statement(
-        select(feed_head.c.seq.label("feed_seq"), *rows.c)
-        .select_from(feed_head)
-        .outerjoin(rows, true())
-        .where(feed_head.c.workspace_id == bindparam("workspace_id"))
-        .order_by(rows.c.created_at.desc(), rows.c.key.desc())
-    )
-
-
-@cache
-def _count_statement(used: frozenset[str]) -> Statement:
-    matching = (
-        select(literal_column("1"))
-        .select_from(lead)
-        .where(
-            lead.c.workspace_id == bindparam("workspace_id"),
-            *where(used),
-        )
-        .limit(literal_column(str(COUNT_MAX + 1)))
-        .subquery()
-    )
-    return Statement(select(func.count().label("count")).select_from(matching))
-
-
 BY_IDS = Statement(
-    _lead_columns(with_identities=True).where(lead.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
+    select(*lead_fields(with_identities=True))
+    .select_from(join_lead(lead))
+    .where(
+        lead.c.workspace_id == bindparam("workspace_id"),
+        lead.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))),
+    )
 )
 
 
@@ -246,44 +213,6 @@ async def read_interaction(reads: Reads, workspace_id: UUID, id: UUID) -> asyncp
 
 async def list_stages(reads: Reads, workspace_id: UUID) -> list[asyncpg.Record]:
     return await reads.fetch(STAGES, workspace_id=workspace_id)
-
-
-@dataclass(frozen=True)
-class LeadPage:
-    page: Page[asyncpg.Record]
-    feed_seq: int
-    """The feed's position of the same snapshot."""
-
-
-async def list_leads(
-    reads: Reads,
-    workspace_id: UUID,
-    conditions: LeadConditions,
-    *,
-    first: int,
-    after: Keyset | None,
-    with_identities: bool,
-) -> LeadPage:
-    """Live leads, newest first."""
-    position = {"after_at": after.at, "after_id": after.id} if after else {}
-    rows = await reads.fetch(
-        _list_statement(conditions.used, after is not None, with_identities),
-        workspace_id=workspace_id,
-        limit=first + 1,
-        **conditions.values,
-        **position,
-    )
-    assert rows, "the workspace has no feed head"
-    return LeadPage(Page.of([row for row in rows if row["id"] is not None], first), rows[0]["feed_seq"])
-
-
-async def count_leads(reads: Reads, workspace_id: UUID, conditions: LeadConditions) -> int | None:
-    """None beyond `COUNT_MAX`."""
-    row = await reads.fetch_one(
-        _count_statement(conditions.used), workspace_id=workspace_id, **conditions.values
-    )
-    assert row is not None
-    return int(row["count"]) if row["count"] <= COUNT_MAX else None
 
 
 async def leads_by_id(reads: Reads, workspace_id: UUID, ids: Sequence[UUID]) -> dict[UUID, asyncpg.Record]:

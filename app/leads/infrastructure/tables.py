@@ -80,7 +80,8 @@ class LeadColumns(EditedColumns):
     """What a search finds it by; each lexeme begins with its workspace's digits (decision 0012)."""
 
 
-LAST_TOUCH = "COALESCE(last_touch_at, '1970-01-01 00:00:00+00'::timestamp with time zone)"
+NEVER = "'1970-01-01 00:00:00+00'::timestamp with time zone"
+LAST_TOUCH = f"COALESCE(last_touch_at, {NEVER})"
 """What lists by last touch sort by: those never touched come last."""
 LIVE = text("deleted_at IS NULL")
 

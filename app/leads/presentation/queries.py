@@ -21,21 +21,17 @@ from app.common.graphql import (
     query,
     selects,
 )
-from app.common.paging import Keyset
-from app.leads.domain.search import search_terms
+from app.leads.domain.search import LeadSort, search_terms
 from app.leads.domain.stage import StageKind
 from app.leads.presentation.types import (
     Lead,
     LeadConnection,
     LeadEdge,
     LeadFilter,
-    LeadSort,
     Stage,
 )
 from app.leads.wiring import LeadConditions, count_leads, leads_by_id, list_leads, list_stages
 from app.tags.presentation.types import tag_map
-
-LIST = "leads"
 
 
 @strawberry.type
@@ -57,7 +53,7 @@ class LeadsQuery:
         lead = found[0] if found else None
         return lead if lead and lead.deleted_at is None else None
 
-    @query(requires=Role.VIEWER, description="Leads, newest first, a page at a time.")
+    @query(requires=Role.VIEWER, description="Leads in an order, a page at a time.")
     async def leads(
         self,
         info: Info,
@@ -66,30 +62,26 @@ class LeadsQuery:
         first: First = 20,
         after: After = None,
     ) -> LeadConnection:
-        workspace_id = info.context.signed_in.workspace_id
-        conditions, position = (
-            lead_conditions(filter),
-            Keyset.decode(LIST, after) if after is not None else None,
-        )
+        workspace_id, conditions = info.context.signed_in.workspace_id, lead_conditions(filter)
         async with info.context.doors.open_reads(workspace_id) as reads:
             found = await list_leads(
                 reads,
                 workspace_id,
                 conditions,
+                sort=sort,
                 first=page_size(first),
-                after=position,
+                after=after,
                 with_identities=selects(info, "edges", "node", "identities"),
             )
             tags = await tag_map(reads, workspace_id, found.page.rows)
             counts = selects(info, "totalCount")
             total = await count_leads(reads, workspace_id, conditions) if counts else None
-        cursors = [Keyset(row["created_at"], row["key"]).encode(LIST) for row in found.page.rows]
         return LeadConnection(
             edges=[
                 LeadEdge(cursor=cursor, node=Lead.of(row, tags))
-                for cursor, row in zip(cursors, found.page.rows, strict=True)
+                for cursor, row in zip(found.cursors, found.page.rows, strict=True)
             ],
-            page_info=page_info(found.page, cursors, after=after),
+            page_info=page_info(found.page, found.cursors, after=after),
             total_count=total,
             feed_cursor=encode_cursor(workspace_id, found.feed_seq),
         )

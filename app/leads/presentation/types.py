@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -27,6 +26,7 @@ from app.common.graphql import (
 from app.common.scalars import JSON
 from app.leads.domain.identity import IdentityKind
 from app.leads.domain.lead import MAX_TAGS_PER_INPUT, Engagement, LeadSource
+from app.leads.domain.search import LeadSort
 from app.leads.domain.stage import StageKind
 from app.leads.presentation.timeline import AddNoteInput as AddNoteInput
 from app.leads.presentation.timeline import Interaction as Interaction
@@ -40,11 +40,14 @@ if TYPE_CHECKING:
     from app.imports.presentation.types import Provenance
 
 
-class LeadSort(StrEnum):
-    NEWEST = "NEWEST"
-
-
-enum_type(LeadSort, "The order of a list of leads.", NEWEST="Newest first.")
+enum_type(
+    LeadSort,
+    "The order of a list of leads.",
+    NEWEST="Newest first; of deleted ones, deleted last.",
+    NAME="By name, without regard to case and accents.",
+    SCORE="Highest score first.",
+    LAST_TOUCH="Those with the newest message first, those never written with last.",
+)
 enum_type(
     StageKind,
     "What a stage means for the sale.",
