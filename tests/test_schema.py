@@ -56,6 +56,7 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
         frozenset(
             {"createTag", "updateTag", "deleteTag", "createLead", "importLeads", "addNote", "suppress"}
             | {"changeLeads"}
+            | {"updateLead", "addIdentity", "removeIdentity", "deleteLeads", "restoreLeads", "tagLeads"}
         ),
     ),
     "conversations, messages, templates, snippets, bulk sends": (
@@ -89,6 +90,9 @@ NO_KEY_MAY = frozenset(
 """A person's own matters: what no API key may use, whatever its role."""
 
 SHARED_INPUTS = {
+    "deleteLeads": "LeadIdsInput",
+    "restoreLeads": "LeadIdsInput",
+    "removeIdentity": "IdentityIdInput",
     "leaveWorkspace": "SwitchWorkspaceInput",
     "liftSuppression": "SuppressionIdInput",
     "removeMember": "MemberInput",

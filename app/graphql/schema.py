@@ -36,6 +36,8 @@ from app.imports.presentation.subscriptions import ImportsSubscription
 from app.leads.presentation.bulk_changes import BulkChangesMutation, BulkChangesQuery
 from app.leads.presentation.mutations import LeadsMutation
 from app.leads.presentation.queries import LeadsQuery, load_leads
+from app.leads.presentation.record import RecordMutation
+from app.leads.presentation.selection import SelectionMutation
 from app.leads.presentation.suppressions import SuppressionsMutation, SuppressionsQuery
 from app.onboarding.presentation.mutations import OnboardingMutation
 from app.tags.presentation.mutations import TagsMutation
@@ -75,6 +77,8 @@ class Mutation(
     LeadsMutation,
     SuppressionsMutation,
     BulkChangesMutation,
+    RecordMutation,
+    SelectionMutation,
     ImportsMutation,
     ConversationsMutation,
     PresenceMutation,

@@ -8,13 +8,15 @@ from uuid_utils.compat import uuid7
 
 from app.accounts.domain.audit import Author
 from app.accounts.wiring import record_audit
-from app.common.domain import Channel, Direction
+from app.common.domain import Actor, Channel, Direction
 from app.common.idempotency import Idempotency
 from app.common.leases import Claim
 from app.common.work import Doors, Work
 from app.leads.application.bulk_changes import BulkChangeUseCases, RunBulkChange
 from app.leads.application.contacts import ContactUseCases
 from app.leads.application.leads import LeadUseCases
+from app.leads.application.record import RecordUseCases
+from app.leads.application.selection import SelectionUseCases
 from app.leads.application.stages import StageUseCases
 from app.leads.application.suppressions import SuppressionUseCases
 from app.leads.application.timeline import TimelineUseCases
@@ -42,7 +44,9 @@ from app.leads.infrastructure.reads import (
     list_stages,
     read_interaction,
 )
+from app.leads.infrastructure.record import RecordRepository
 from app.leads.infrastructure.repository import LeadRepository, StageRepository
+from app.leads.infrastructure.selection import SelectionRepository
 from app.leads.infrastructure.stored_filters import stored_filter
 from app.leads.infrastructure.suppressions import (
     SuppressionRepository,
@@ -59,6 +63,18 @@ SLICE_S = 2
 
 def lead_use_cases(work: Work, workspace_id: UUID) -> LeadUseCases:
     return LeadUseCases(workspace_id, LeadRepository(work), work, uuid7)
+
+
+def record_use_cases(work: Work, actor: Actor) -> RecordUseCases:
+    """Changes of one lead, by a member."""
+    ws = actor.workspace_id
+    return RecordUseCases(ws, actor.user_id, RecordRepository(work), timeline(work, ws), work)
+
+
+def selection_use_cases(work: Work, actor: Actor) -> SelectionUseCases:
+    """What a member does with up to 100 leads."""
+    ws = actor.workspace_id
+    return SelectionUseCases(ws, actor.user_id, SelectionRepository(work), timeline(work, ws), work)
 
 
 def stage_use_cases(work: Work) -> StageUseCases:
@@ -160,10 +176,12 @@ __all__ = [
     "reach_or_create",
     "read_interaction",
     "reclaim_identities",
+    "record_use_cases",
     "refresh_contacts",
     "release_identities",
     "remove_identities",
     "run_bulk_change",
+    "selection_use_cases",
     "stage_use_cases",
     "stored_filter",
     "suppress",

@@ -16,7 +16,11 @@ GET = Statement(
     text(
         """
         SELECT id, lead_id, status, is_dormant, assignee_id, snoozed_until, now() AS now FROM conversation
-        WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:id as uuid) FOR NO KEY UPDATE
+        WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:id as uuid) AND EXISTS (
+            SELECT FROM lead l
+            WHERE l.workspace_id = conversation.workspace_id AND l.id = lead_id AND l.deleted_at IS NULL
+        )
+        FOR NO KEY UPDATE
         """
     )
 )
@@ -66,6 +70,10 @@ MARK_READ = Statement(
                     AND m.conversation_id = c.id
             ) END AS count
             FROM conversation c WHERE c.workspace_id = cast(:workspace_id as uuid) AND c.id = cast(:id as uuid)
+                AND EXISTS (
+                    SELECT FROM lead l
+                    WHERE l.workspace_id = c.workspace_id AND l.id = c.lead_id AND l.deleted_at IS NULL
+                )
         ), moved AS (
             INSERT INTO conversation_read AS r (workspace_id, user_id, conversation_id, inbound_count_read)
             SELECT cast(:workspace_id as uuid), cast(:user_id as uuid), target.id, target.count
@@ -83,7 +91,9 @@ SAVE_DRAFT = Statement(
     text(
         """
         WITH target AS (
-            SELECT id FROM conversation WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:id as uuid)
+            SELECT c.id FROM conversation c
+            JOIN lead l ON l.workspace_id = c.workspace_id AND l.id = c.lead_id AND l.deleted_at IS NULL
+            WHERE c.workspace_id = cast(:workspace_id as uuid) AND c.id = cast(:id as uuid)
         ), saved AS (
             INSERT INTO draft (workspace_id, user_id, conversation_id, body)
             SELECT cast(:workspace_id as uuid), cast(:user_id as uuid), target.id, cast(:body as text)

@@ -38,6 +38,7 @@ class RunImport:
             owner_id=job.owner_id,
             tag_ids=job.tag_ids,
             created_by=job.created_by,
+            basis=job.basis,
         )
         written = await self.ledger.upsert(staged, job.policy, defaults) if staged else ()
         results.extend(_result(one) for one in written)

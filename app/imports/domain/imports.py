@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
-from app.common.domain import Event, Invalid, text_problem
+from app.common.domain import Event, Invalid, clean_optional, text_problem
 from app.leads.domain.identity import NotAnIdentity, web_address
 from app.leads.domain.lead import LeadSource
 from app.leads.domain.staged import ImportPolicy
@@ -105,6 +105,8 @@ class ImportRequest:
     policy: ImportPolicy
     owner_id: UUID | None
     tag_ids: Sequence[UUID]
+    basis: str | None
+    """The lawful basis under which its people are kept."""
     rows: Sequence[Mapping[str, object]]
     unstorable: Mapping[int, RowProblem]
     """Rows (from 1) with characters PostgreSQL cannot hold: they are in `rows` without them, and rejected."""
@@ -112,7 +114,8 @@ class ImportRequest:
     @property
     def fingerprint(self) -> object:
         """What must be equal for two calls to be the same request."""
-        return [self.source, self.page_url, self.policy, self.owner_id, list(self.tag_ids), list(self.rows)]
+        whole = [self.source, self.page_url, self.policy, self.owner_id, list(self.tag_ids), list(self.rows)]
+        return [*whole, self.basis] if self.basis else whole
 
 
 def import_request(
@@ -122,6 +125,7 @@ def import_request(
     policy: ImportPolicy,
     owner_id: UUID | None,
     tag_ids: Sequence[UUID],
+    basis: str | None,
     rows: Sequence[Mapping[str, object]],
 ) -> ImportRequest:
     """Raises Invalid at the argument that is wrong."""
@@ -148,6 +152,7 @@ def import_request(
         policy=policy,
         owner_id=owner_id,
         tag_ids=tag_ids,
+        basis=clean_optional(basis, "basis"),
         rows=storable,
         unstorable=unstorable,
     )
@@ -166,6 +171,7 @@ class RunningImport:
     policy: ImportPolicy
     owner_id: UUID | None
     tag_ids: Sequence[UUID]
+    basis: str | None
     created_by: UUID | None
     total_rows: int
     counts: Mapping[str, int]

@@ -90,11 +90,12 @@ PROVENANCE = Statement(
     text(
         """
         SELECT l.id AS lead_id, NULL AS import_id, NULL AS row, NULL AS outcome, l.source, NULL AS page_url,
-            l.created_at AS at, u.id::text AS user_id, u.name, u.email, u.locale
+            l.basis, l.created_at AS at, u.id::text AS user_id, u.name, u.email, u.locale
         FROM lead l LEFT JOIN app_user u ON u.id = l.created_by
         WHERE l.workspace_id = cast(:workspace_id as uuid) AND l.id = ANY (cast(:ids as uuid[]))
         UNION ALL
-        SELECT r.lead_id, j.id, r.row, r.outcome, j.source, j.page_url, r.at, u.id::text, u.name, u.email, u.locale
+        SELECT r.lead_id, j.id, r.row, r.outcome, j.source, j.page_url, j.basis, r.at, u.id::text, u.name, u.email,
+            u.locale
         FROM import_row r
         JOIN import_job j ON j.workspace_id = r.workspace_id AND j.id = r.import_id
         LEFT JOIN app_user u ON u.id = j.created_by

@@ -26,11 +26,11 @@ ADD_JOB = Statement(
     text(
         """
         INSERT INTO import_job
-            (workspace_id, id, status, source, page_url, policy, owner_id, tag_ids, created_by, total_rows,
-             processed_rows, counts)
+            (workspace_id, id, status, source, page_url, policy, owner_id, tag_ids, created_by, basis,
+             total_rows, processed_rows, counts)
         VALUES (cast(:workspace_id as uuid), cast(:id as uuid), 'QUEUED', :source, :page_url, :policy,
-            cast(:owner_id as uuid), cast(:tag_ids as uuid[]), cast(:created_by as uuid), :total_rows,
-            :processed_rows, cast(:counts as jsonb))
+            cast(:owner_id as uuid), cast(:tag_ids as uuid[]), cast(:created_by as uuid),
+            cast(:basis as text), :total_rows, :processed_rows, cast(:counts as jsonb))
         """
     )
 )
@@ -47,7 +47,7 @@ JOB = Statement(
     select(
         *(
             import_job.c[name]
-            for name in ("source", "policy", "owner_id", "tag_ids", "created_by", "total_rows")
+            for name in ("source", "policy", "owner_id", "tag_ids", "basis", "created_by", "total_rows")
         ),
         cast(import_job.c.counts, Text).label("counts"),
         text("(progress_at IS NULL OR progress_at < now() - interval '1 second') AS is_progress_due"),
@@ -135,6 +135,7 @@ class ImportRepository:
             owner_id=request.owner_id,
             tag_ids=list(request.tag_ids),
             created_by=created_by,
+            basis=request.basis,
             total_rows=len(request.rows),
             processed_rows=len(rejected),
             counts=orjson.dumps({RowOutcome.REJECTED.value: len(rejected)}).decode(),
@@ -167,6 +168,7 @@ class ImportLedger:
             policy=ImportPolicy(row["policy"]),
             owner_id=row["owner_id"],
             tag_ids=row["tag_ids"],
+            basis=row["basis"],
             created_by=row["created_by"],
             total_rows=row["total_rows"],
             counts=orjson.loads(row["counts"]),

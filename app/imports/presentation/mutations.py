@@ -39,6 +39,7 @@ def _request(input: ImportLeadsInput) -> ImportRequest:
         policy=input.policy,
         owner_id=parse_id(input.owner_id) or NO_ID if input.owner_id is not None else None,
         tag_ids=parse_tag_ids(input.tag_ids),
+        basis=input.basis,
         # Mappings under the names of the API, which row errors speak of too.
         rows=cast("Sequence[Mapping[str, object]]", input.leads),
     )

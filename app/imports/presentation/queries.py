@@ -124,7 +124,7 @@ def _provenance(rows: list[asyncpg.Record], imports: dict[UUID, LeadImport]) -> 
             lead_import=imports.get(row["import_id"]),
             row=row["row"],
             page_url=row["page_url"],
-            basis=None,
+            basis=row["basis"],
             at=row["at"],
         )
         for row in rows

@@ -116,7 +116,7 @@ class Provenance:
     lead_import: LeadImport | None = strawberry.field(description="The import; null for a lead made by hand.")
     row: int | None = strawberry.field(description="The import's row, from 1.")
     page_url: str | None = strawberry.field(description="The page the extension read.")
-    basis: str | None = strawberry.field(description="The legal basis, where one was recorded.")
+    basis: str | None = strawberry.field(description="The lawful basis, where one was given.")
     at: datetime = strawberry.field(description="When.")
 
 
@@ -169,6 +169,10 @@ class ImportLeadsInput:
     )
     policy: ImportPolicy = strawberry.field(
         description="What to do with people already known.", default=ImportPolicy.UPSERT
+    )
+    basis: str | None = strawberry.field(
+        description="The lawful basis under which they are kept, at most 200 characters; it shows in `provenance`.",
+        default=None,
     )
 
 

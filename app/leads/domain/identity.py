@@ -73,6 +73,15 @@ def phone_identity(text: str, *, region: str) -> Identity:
     )
 
 
+def identity_from(kind: IdentityKind, text: str, *, region: str) -> Identity:
+    """Of any kind, in its normal form; `region` as for phone numbers. Raises NotAnIdentity."""
+    if kind is IdentityKind.EMAIL:
+        return email_identity(text)
+    if kind in (IdentityKind.PHONE, IdentityKind.WHATSAPP):
+        return Identity(kind, phone_identity(text, region=region).value)
+    return profile_identity(kind, text)
+
+
 _INSTAGRAM = re.compile(r"[a-z0-9._]{1,30}", re.ASCII)
 _FACEBOOK = re.compile(r"[a-z0-9.\-]{1,100}", re.ASCII)
 _LINKEDIN = re.compile(r"[\w\-.%~]{1,150}")

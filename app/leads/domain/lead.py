@@ -6,14 +6,12 @@ from enum import StrEnum
 from uuid import UUID
 
 from app.common.domain import Invalid, Refusals, SalesPadError, clean_optional, clean_text
-from app.leads.domain.events import LeadCreated, LeadUpdated
+from app.leads.domain.events import LeadCreated, LeadDeleted, LeadUpdated
 from app.leads.domain.identity import (
     Identity,
     IdentityKind,
     NotAnIdentity,
-    email_identity,
-    phone_identity,
-    profile_identity,
+    identity_from,
 )
 
 MAX_TAGS_PER_INPUT = 100
@@ -45,6 +43,8 @@ class NewLead:
     name: str
     company: str | None = None
     title: str | None = None
+    basis: str | None = None
+    """The lawful basis under which it is kept."""
     identities: Mapping[str, Identity] = field(default_factory=dict)
     """By the input field each came from."""
     metadata: Mapping[str, object] = field(default_factory=dict)
@@ -53,50 +53,67 @@ class NewLead:
         return next((one.value for one in self.identities.values() if one.kind is kind), None)
 
 
+TEXTS = ("name", "company", "title", "basis")
+IDENTITIES = ("email", "phone", "linkedin", "instagram", "facebook")
+
+
 def new_lead(given: Mapping[str, str | None], *, metadata: Mapping[str, object], region: str) -> NewLead:
-    """From the texts of an input (name, company, title, email, phone, linkedin, instagram, facebook).
+    """From the texts of an input (name, company, title, basis, email, phone, linkedin, instagram, facebook).
 
     Raises Refusals with every field that is wrong.
     """
-    refusals: list[SalesPadError] = []
-    texts: dict[str, str | None] = {}
-    for key in ("name", "company", "title"):
-        try:
-            texts[key] = (
-                clean_text(given.get(key) or "", key)
-                if key == "name"
-                else clean_optional(given.get(key), key)
-            )
-        except Invalid as refusal:
-            refusals.append(refusal)
-    identities: dict[str, Identity] = {}
-    for key in ("email", "phone", "linkedin", "instagram", "facebook"):
-        try:
-            if text := clean_optional(given.get(key), key, max_length=2000):
-                identities[key] = identity_of(key, text, region=region)
-        except Invalid as refusal:
-            refusals.append(refusal)
-    if refusals:
-        raise Refusals(refusals)
+    texts, identities = read_fields({"name": None, **given}, region=region)
     return NewLead(
         name=texts["name"] or "",
-        company=texts["company"],
-        title=texts["title"],
-        identities=identities,
+        company=texts.get("company"),
+        title=texts.get("title"),
+        basis=texts.get("basis"),
+        identities={key: identity for key, identity in identities.items() if identity},
         metadata=metadata,
     )
 
 
+def read_fields(
+    given: Mapping[str, str | None], *, region: str
+) -> tuple[dict[str, str | None], dict[str, Identity | None]]:
+    """Those of `TEXTS` and of `IDENTITIES` that are given, clean and normalised; None: empty.
+
+    Raises Refusals with every field that is wrong: a name is never empty.
+    """
+    refusals: list[SalesPadError] = []
+    texts: dict[str, str | None] = {}
+    identities: dict[str, Identity | None] = {}
+    for key in TEXTS:
+        try:
+            if key == "name" and key in given:
+                texts[key] = clean_text(given[key] or "", key)
+            elif key in given:
+                texts[key] = clean_optional(given[key], key)
+        except Invalid as refusal:
+            refusals.append(refusal)
+    for key in IDENTITIES:
+        try:
+            if key in given:
+                text = clean_optional(given[key], key, max_length=2000)
+                identities[key] = identity_of(key, text, region=region) if text else None
+        except Invalid as refusal:
+            refusals.append(refusal)
+    if refusals:
+        raise Refusals(refusals)
+    return texts, identities
+
+
 def identity_of(key: str, text: str, *, region: str) -> Identity:
     """Raises Invalid at `key`."""
+    return read_identity(IdentityKind(key.upper()), text, region=region, path=key)
+
+
+def read_identity(kind: IdentityKind, text: str, *, region: str, path: str) -> Identity:
+    """Raises Invalid at `path`."""
     try:
-        if key == "email":
-            return email_identity(text)
-        if key == "phone":
-            return phone_identity(text, region=region)
-        return profile_identity(IdentityKind(key.upper()), text)
+        return identity_from(kind, text, region=region)
     except NotAnIdentity as error:
-        raise Invalid(str(error), path=(key,)) from None
+        raise Invalid(str(error), path=(path,)) from None
 
 
 def rank_of(lead_id: UUID) -> str:
@@ -106,6 +123,22 @@ def rank_of(lead_id: UUID) -> str:
 
 def created(lead_ids: Sequence[UUID], source: LeadSource) -> LeadCreated:
     return LeadCreated(entity_ids=lead_ids, after={"source": source.value})
+
+
+def deleted(lead_ids: Sequence[UUID]) -> LeadDeleted:
+    return LeadDeleted(entity_ids=lead_ids)
+
+
+def restored(lead_ids: Sequence[UUID]) -> LeadUpdated:
+    return LeadUpdated(entity_ids=lead_ids, changed=["deletedAt"])
+
+
+def tagged(lead_ids: Sequence[UUID], *, add: Sequence[UUID], remove: Sequence[UUID]) -> LeadUpdated:
+    after: dict[str, object] = {
+        "addTagIds": [str(id) for id in add],
+        "removeTagIds": [str(id) for id in remove],
+    }
+    return LeadUpdated(entity_ids=lead_ids, changed=["tags"], after=after)
 
 
 def disowned(lead_ids: Sequence[UUID], owner_id: UUID) -> LeadUpdated:

@@ -54,3 +54,5 @@ class LeadDefaults:
     owner_id: UUID | None
     tag_ids: Sequence[UUID]
     created_by: UUID | None
+    basis: str | None = None
+    """The lawful basis under which they are kept."""

@@ -53,6 +53,17 @@ class NoteAdded(Event):
     name: ClassVar[str] = "note.added"
 
 
+def updated_entry(lead_id: UUID, fields: Sequence[str], user_id: UUID) -> Entry:
+    """A member changed these fields, by their names in the API."""
+    return Entry(
+        lead_id=lead_id,
+        type=InteractionType.UPDATED,
+        actor_kind=ActorKind.HUMAN,
+        actor_id=user_id,
+        content=", ".join(fields),
+    )
+
+
 def note(
     lead_id: UUID,
     body: str,

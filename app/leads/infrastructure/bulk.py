@@ -76,7 +76,7 @@ SETTLE_POLICY = Statement(
 LOCK_KNOWN = Statement(
     text(
         """
-        SELECT l.id FROM lead l
+        SELECT l.id, l.deleted_at IS NOT NULL AS is_deleted FROM lead l
         WHERE l.workspace_id = cast(:workspace_id as uuid)
             AND l.id IN (SELECT s.lead_id FROM pg_temp.stage_lead s WHERE s.known AND s.outcome IS NULL)
         ORDER BY l.id FOR UPDATE
@@ -111,11 +111,12 @@ WRITE = Statement(
         ), created AS (
             INSERT INTO lead
                 (workspace_id, id, name, company, title, avatar_url, email, phone, stage_id, rank, owner_id, source,
-                 metadata, created_by, handles)
+                 metadata, created_by, basis, handles)
             SELECT cast(:workspace_id as uuid), s.lead_id, coalesce(s.name, s.fallback_name), s.company, s.title,
                 s.avatar_url, s.email, s.phone, cast(:stage_id as uuid),
                 replace(s.lead_id::text, '-', '') || 'i', cast(:owner_id as uuid),
                 cast(:source as text), coalesce(s.metadata, '{}'), cast(:created_by as uuid),
+                cast(:basis as text),
                 array(SELECT t.value FROM pg_temp.stage_identity t WHERE t.n = s.n ORDER BY t.kind, t.value)
             FROM pg_temp.stage_lead s
             WHERE NOT s.known AND s.outcome IS NULL AND EXISTS (SELECT FROM fresh WHERE fresh.lead_id = s.lead_id)
@@ -225,6 +226,10 @@ DISOWN = Statement(
             WHERE workspace_id = cast(:workspace_id as uuid) AND owner_id = cast(:user_id as uuid)
                 AND id IN (SELECT id FROM held)
             RETURNING id
+        ), told AS (
+            INSERT INTO interaction (workspace_id, lead_id, type, actor_kind, cause)
+            SELECT cast(:workspace_id as uuid), id, 'ASSIGNED', 'SYSTEM', 'member:' || cast(:user_id as text)
+            FROM changed
         )
         SELECT (SELECT count(*) FROM found) AS found, array(SELECT id FROM changed ORDER BY id) AS ids
         """
@@ -238,7 +243,7 @@ OUTCOMES = Statement(
 
 
 class LostTheRace(Exception):
-    """Another transaction took an identity between match and write: match again."""
+    """Another transaction took an identity, or a lead away, between match and write: match again."""
 
 
 async def upsert_leads(
@@ -310,6 +315,7 @@ async def _match_and_write(
                     owner_id=defaults.owner_id,
                     source=defaults.source,
                     created_by=defaults.created_by,
+                    basis=defaults.basis,
                 )
                 return await _identities_elsewhere(work, workspace_id)
         except LostTheRace:
@@ -352,14 +358,14 @@ async def _match(
     policy: ImportPolicy,
     settle: Callable[[], Awaitable[object]],
 ) -> None:
-    """Raises LostTheRace where a lead was erased meanwhile."""
+    """Raises LostTheRace where a lead was deleted, merged away or erased after it was matched."""
     await work.fetch(MATCH, workspace_id=workspace_id)
     await work.fetch(SAME_LEAD_TWICE)
     await settle()
     await leave_out_unwanted(work, workspace_id, staged)
     await work.fetch(SETTLE_POLICY, policy=policy)
     locked = await work.fetch(LOCK_KNOWN, workspace_id=workspace_id)
-    if await work.fetch(GONE, locked=[row["id"] for row in locked]):
+    if await work.fetch(GONE, locked=[row["id"] for row in locked if not row["is_deleted"]]):
         raise LostTheRace
 
 

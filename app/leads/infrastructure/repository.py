@@ -24,10 +24,10 @@ ADD = Statement(
         WITH created AS (
             INSERT INTO lead
                 (workspace_id, id, name, email, phone, company, title, stage_id, rank, owner_id, source, metadata,
-                 created_by, handles)
+                 created_by, basis, handles)
             VALUES (cast(:workspace_id as uuid), cast(:lead_id as uuid), :name, :email, :phone, :company, :title,
                 cast(:stage_id as uuid), :rank, cast(:owner_id as uuid), :source, cast(:metadata as jsonb),
-                cast(:created_by as uuid), array(
+                cast(:created_by as uuid), cast(:basis as text), array(
                     SELECT value FROM unnest(cast(:kinds as text[]), cast(:values as text[])) AS i(kind, value)
                     ORDER BY kind, value
                 ))
@@ -92,6 +92,7 @@ class LeadRepository:
             source=source.value,
             metadata=orjson.dumps(lead.metadata).decode(),
             created_by=created_by,
+            basis=lead.basis,
         )
         if len(added) < len(keys):
             await add_identities(self._work, workspace_id, lead_id, lead.identities)
@@ -118,14 +119,14 @@ class LeadRepository:
         if owner_id and not await hold_member(self._work, workspace_id, owner_id):
             raise OwnerNotFound
 
-    async def check_tags(self, workspace_id: UUID, tag_ids: Sequence[UUID]) -> None:
+    async def check_tags(self, workspace_id: UUID, tag_ids: Sequence[UUID], *, path: str = "tagIds") -> None:
         """Raises TagsNotFound at the first that is none of this workspace's; holds them until the commit."""
         if not tag_ids:
             return
         found = await hold_tags(self._work, workspace_id, tag_ids)
         for position, tag_id in enumerate(tag_ids):
             if tag_id not in found:
-                raise TagsNotFound(position)
+                raise TagsNotFound(position, path)
 
 
 class StageRepository:

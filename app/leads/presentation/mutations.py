@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from typing import cast
+from uuid import UUID
 
 import strawberry
 
 from app.common.domain import Role
-from app.common.graphql import NO_ID, Info, mutation, parse_id, user_error
+from app.common.graphql import NO_ID, Info, mutation, parse_id
 from app.leads.domain.errors import IdentityTaken
 from app.leads.presentation.queries import load_leads
+from app.leads.presentation.record import refused_with
 from app.leads.presentation.types import CreateLeadInput, LeadPayload, parse_tag_ids
 from app.leads.wiring import lead_use_cases
 
-TEXTS = ("name", "email", "phone", "company", "title", "linkedin", "instagram", "facebook")
+TEXTS = ("name", "email", "phone", "company", "title", "linkedin", "instagram", "facebook", "basis")
 
 
 @strawberry.type
@@ -26,11 +28,16 @@ class LeadsMutation:
                     {name: getattr(input, name) for name in TEXTS},
                     metadata=cast("Mapping[str, object]", input.metadata or {}),
                     stage_id=parse_id(input.stage_id) or NO_ID if input.stage_id is not None else None,
-                    owner_id=parse_id(input.owner_id) or NO_ID if input.owner_id is not None else None,
+                    owner_id=_owner_id(input, actor.user_id),
                     tag_ids=parse_tag_ids(input.tag_ids),
                     created_by=actor.user_id,
                 )
         except IdentityTaken as taken:
-            existing = await load_leads(info.context, [taken.lead_id])
-            return LeadPayload(lead=existing[0], errors=[user_error(taken)])
+            return await refused_with(info.context, taken)
         return LeadPayload(lead=(await load_leads(info.context, [lead_id]))[0])
+
+
+def _owner_id(input: CreateLeadInput, creator_id: UUID) -> UUID | None:
+    if input.owner_id is strawberry.UNSET:
+        return creator_id
+    return None if input.owner_id is None else parse_id(input.owner_id) or NO_ID

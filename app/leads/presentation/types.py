@@ -259,19 +259,33 @@ class CreateLeadInput:
         description="A Facebook profile: address or handle.", default=None
     )
     owner_id: strawberry.ID | None = strawberry.field(
-        description="The member who looks after it.", default=None
+        description="The member who looks after it; left out: who makes it; null: nobody.",
+        default=strawberry.UNSET,
     )
     stage_id: strawberry.ID | None = strawberry.field(
         description="Left out: the first open stage.", default=None
     )
     tag_ids: list[strawberry.ID] | None = strawberry.field(description="At most 100.", default=None)
     metadata: JSON | None = strawberry.field(description="What else is known about it.", default=None)
+    basis: str | None = strawberry.field(
+        description="The lawful basis under which it is kept, at most 200 characters; it shows in `provenance`.",
+        default=None,
+    )
 
 
 @strawberry.type(description="The lead as it is now.")
 class LeadPayload(Payload):
     lead: Lead | None = strawberry.field(
-        description="Null when it was refused; with CONFLICT, the lead that has the identity.", default=None
+        description="Null when it was refused; with CONFLICT, the lead that has the identity, or as it is now.",
+        default=None,
+    )
+
+
+@strawberry.type(description="Leads as they are now.")
+class LeadsPayload(Payload):
+    leads: list[Lead] = strawberry.field(
+        description="In the order given; none when it was refused, but those that stand in the way with CONFLICT.",
+        default_factory=list,
     )
 
 
