@@ -48,7 +48,7 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
             {"tags", "stages", "lead", "leads", "leadImport", "leadImports", "importProgress"}
             | {"suppressions"}
             | {"feed", "feedCursor", "conversation", "conversations", "messageAdded"}
-            | {"channelAccounts", "bulkChange"}
+            | {"channelAccounts", "bulkChange", "duplicates"}
         ),
     ),
     "leads, tags, notes, imports, merge, export, suppress": (
@@ -57,6 +57,7 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
             {"createTag", "updateTag", "deleteTag", "createLead", "importLeads", "addNote", "suppress"}
             | {"changeLeads"}
             | {"updateLead", "addIdentity", "removeIdentity", "deleteLeads", "restoreLeads", "tagLeads"}
+            | {"mergeLeads", "unmergeLeads"}
         ),
     ),
     "conversations, messages, templates, snippets, bulk sends": (

@@ -27,6 +27,9 @@ from app.conversations.infrastructure.list_reads import (
     ConversationPage,
     list_conversations,
 )
+from app.conversations.infrastructure.merging import REASSIGNED as REASSIGNED_WITH_CONVERSATIONS
+from app.conversations.infrastructure.merging import give_back as give_back_conversations
+from app.conversations.infrastructure.merging import reassign as reassign_conversations
 from app.conversations.infrastructure.outgoing import OutgoingRepository, attached_files
 from app.conversations.infrastructure.presence import Bell, Presences
 from app.conversations.infrastructure.reads import (
@@ -144,6 +147,7 @@ def inbox_use_cases(work: Work, actor: Actor) -> InboxUseCases:
 __all__ = [
     "DELIVERY",
     "INBOUND",
+    "REASSIGNED_WITH_CONVERSATIONS",
     "ConversationConditions",
     "ConversationPage",
     "MessagePage",
@@ -154,12 +158,14 @@ __all__ = [
     "deliveries",
     "export_conversations",
     "fail_mail",
+    "give_back_conversations",
     "inbound_events",
     "inbox_use_cases",
     "list_conversations",
     "messages_by_id",
     "messages_of",
     "presence_service",
+    "reassign_conversations",
     "receive_at_once",
     "receive_mail",
     "sending_use_cases",

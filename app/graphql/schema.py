@@ -40,6 +40,8 @@ from app.leads.presentation.record import RecordMutation
 from app.leads.presentation.selection import SelectionMutation
 from app.leads.presentation.suppressions import SuppressionsMutation, SuppressionsQuery
 from app.onboarding.presentation.mutations import OnboardingMutation
+from app.people.presentation.mutations import PeopleMutation
+from app.people.presentation.queries import PeopleQuery, load_merges
 from app.tags.presentation.mutations import TagsMutation
 from app.tags.presentation.queries import TagsQuery
 
@@ -57,6 +59,7 @@ class Query(
     ImportsQuery,
     ChannelsQuery,
     ConversationsQuery,
+    PeopleQuery,
     FeedQuery,
 ):
     pass
@@ -84,6 +87,7 @@ class Mutation(
     PresenceMutation,
     SendingMutation,
     ChannelsMutation,
+    PeopleMutation,
 ):
     pass
 
@@ -98,6 +102,7 @@ BATCHES: dict[str, BatchFunction] = {
     "provenance": load_provenance,
     "row_problems": load_row_problems,
     "timelines": load_timelines,
+    "merges": load_merges,
     "conversations": load_conversations,
     "messages": load_message_pages,
     "channel_accounts": load_accounts,

@@ -13,6 +13,9 @@ from app.imports.application.running import RunImport
 from app.imports.domain.imports import DUE, ImportStatus, progressed
 from app.imports.infrastructure.bulk import unassign_imports
 from app.imports.infrastructure.exporting import export_imports
+from app.imports.infrastructure.merging import REASSIGNED as REASSIGNED_WITH_IMPORTS
+from app.imports.infrastructure.merging import give_back as give_back_imports
+from app.imports.infrastructure.merging import reassign as reassign_imports
 from app.imports.infrastructure.reads import (
     import_and_position,
     imports_by_id,
@@ -52,15 +55,18 @@ async def fail_import(doors: Doors, claim: Claim, error: str) -> None:
 
 __all__ = [
     "DUE",
+    "REASSIGNED_WITH_IMPORTS",
     "Wanted",
     "export_imports",
     "fail_import",
+    "give_back_imports",
     "import_and_position",
     "import_jobs",
     "import_use_cases",
     "imports_by_id",
     "list_imports",
     "provenance_of_leads",
+    "reassign_imports",
     "row_problems",
     "run_import",
     "timelines_of",

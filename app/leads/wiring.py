@@ -36,6 +36,11 @@ from app.leads.infrastructure.identities import (
     remove_identities,
 )
 from app.leads.infrastructure.list_reads import count_leads, list_leads
+from app.leads.infrastructure.merging import REASSIGNED as REASSIGNED_WITH_LEADS
+from app.leads.infrastructure.merging import HeldLead, hold_leads
+from app.leads.infrastructure.merging import follow as follow_conversations
+from app.leads.infrastructure.merging import give_back as give_back_leads
+from app.leads.infrastructure.merging import reassign as reassign_leads
 from app.leads.infrastructure.reads import (
     LeadConditions,
     join_lead,
@@ -150,7 +155,9 @@ async def suppress(
 
 __all__ = [
     "DUE",
+    "REASSIGNED_WITH_LEADS",
     "WAITING",
+    "HeldLead",
     "LeadConditions",
     "LeadRepository",
     "LostTheRace",
@@ -164,6 +171,9 @@ __all__ = [
     "export_leads",
     "fail_bulk_change",
     "find_holders",
+    "follow_conversations",
+    "give_back_leads",
+    "hold_leads",
     "is_suppressed",
     "join_lead",
     "lead_fields",
@@ -175,6 +185,7 @@ __all__ = [
     "person_of",
     "reach_or_create",
     "read_interaction",
+    "reassign_leads",
     "reclaim_identities",
     "record_use_cases",
     "refresh_contacts",

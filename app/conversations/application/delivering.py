@@ -36,6 +36,10 @@ class Delivering:
 
         `with_effects`: also what follows from it for the lead, the address and the account.
         """
+        if with_effects and settled.shows is MessageStatus.SENT:
+            await self.contacts.touch(
+                intent.lead_id
+            )  # its row lock comes before the delivery's, as everywhere
         recorded = await self.ledger.record(intent, settled)
         if recorded is None:
             return False
@@ -44,10 +48,8 @@ class Delivering:
             self._tell(intent.message_id, intent.conversation_id, before, recorded.shows)
         if not with_effects:
             return True
-        if settled.shows is MessageStatus.SENT:
-            await self.contacts.touch(intent.lead_id)
-            if intent.is_account_ailing:
-                await self.accounts.report_well(intent.account_id)
+        if settled.shows is MessageStatus.SENT and intent.is_account_ailing:
+            await self.accounts.report_well(intent.account_id)
         if isinstance(answer, Rejected) and answer.is_address_bad:
             await self.contacts.suppress_bounced(intent.to_address)
         if isinstance(answer, Retry) and answer.is_account_broken:

@@ -28,6 +28,8 @@ from app.conversations.domain.receiving import (
 from app.conversations.domain.search import search_text
 from app.conversations.infrastructure.search import LEXEMES
 
+ATTEMPTS = 5
+
 # Of the claim's worker alone: one that lost its lease reads nothing.
 HELD = Statement(
     text(
@@ -54,7 +56,8 @@ SEEN = Statement(
         """
     )
 )
-# By Message-IDs of ours, which nobody can guess; those that others gave may be known to strangers.
+# By Message-IDs of ours, which nobody can guess; those that others gave may be known to strangers. The lead is locked
+# before its conversation, as everywhere; a row of NULLs: it was deleted, or the conversation went elsewhere, meanwhile.
 FIND = Statement(
     text(
         """
@@ -67,13 +70,25 @@ FIND = Statement(
             SELECT c.id, NULL FROM conversation c
             WHERE c.workspace_id = cast(:workspace_id as uuid) AND c.account_id = cast(:account_id as uuid)
                 AND c.contact_address = cast(:address as text)
+        ), best AS MATERIALIZED (
+            SELECT c.id, c.lead_id
+            FROM candidate
+            JOIN conversation c ON c.workspace_id = cast(:workspace_id as uuid) AND c.id = candidate.id
+            JOIN lead l ON l.workspace_id = c.workspace_id AND l.id = c.lead_id AND l.deleted_at IS NULL
+            ORDER BY candidate.distance NULLS LAST LIMIT 1
+        ), held AS MATERIALIZED (
+            SELECT l.id FROM lead l
+            WHERE l.workspace_id = cast(:workspace_id as uuid) AND l.id = (SELECT lead_id FROM best)
+                AND l.deleted_at IS NULL
+            FOR NO KEY UPDATE
         )
-        SELECT c.id, c.lead_id, c.contact_address
-        FROM candidate
-        JOIN conversation c ON c.workspace_id = cast(:workspace_id as uuid) AND c.id = candidate.id
-        JOIN lead l ON l.workspace_id = c.workspace_id AND l.id = c.lead_id AND l.deleted_at IS NULL
-        ORDER BY candidate.distance NULLS LAST LIMIT 1
-        FOR UPDATE OF c
+        SELECT found.id, found.lead_id, found.contact_address
+        FROM best LEFT JOIN LATERAL (
+            SELECT c.id, c.lead_id, c.contact_address FROM conversation c
+            WHERE c.workspace_id = cast(:workspace_id as uuid) AND c.id = best.id
+                AND c.lead_id = (SELECT held.id FROM held)
+            FOR UPDATE OF c
+        ) found ON true
         """
     )
 )
@@ -189,9 +204,15 @@ class InboundRepository:
         return Outcome.OWN if row["is_own"] else Outcome.DUPLICATE if row["is_known"] else None
 
     async def find(self, mail: Mail, sender: str) -> FoundConversation | None:
-        row = await self._fetch_one(FIND, thread_ids=with_other_copies(mail.thread_ids), address=sender)
-        if row is None:
-            return None
+        thread_ids = with_other_copies(mail.thread_ids)
+        for _ in range(ATTEMPTS):
+            row = await self._fetch_one(FIND, thread_ids=thread_ids, address=sender)
+            if row is None:
+                return None
+            if row["id"] is not None:
+                break
+        else:
+            raise RuntimeError("A conversation's lead changes all the time.")
         return FoundConversation(id=row["id"], lead_id=row["lead_id"], contact_address=row["contact_address"])
 
     async def start(self, sender: str, lead_id: UUID, status: ConversationStatus) -> FoundConversation:

@@ -41,6 +41,7 @@ START = Statement(
         WITH reached AS (
             SELECT id, email FROM lead
             WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:lead_id as uuid) AND deleted_at IS NULL
+            FOR SHARE
         ), account AS (
             SELECT id, channel, status <> 'DISCONNECTED' AS is_connected FROM channel_account
             WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:account_id as uuid)

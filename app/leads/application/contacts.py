@@ -30,13 +30,14 @@ class ContactUseCases:
         return lead_id, is_new
 
     async def touch(self, lead_id: UUID, direction: Direction) -> None:
-        """A message went or came now. An auto-reply is no touch: leave it out."""
+        """A message went or came now. An auto-reply is no touch: leave it out. A lead that was merged away meanwhile is
+        touched as the one it is now."""
         moved = await self.contacts.touch(self.workspace_id, lead_id, ENGAGEMENT_MOVES[direction])
         if moved is not None:
-            before, after = moved
+            touched_id, before, after = moved
             self.feed.announce(
                 LeadUpdated(
-                    entity_ids=[lead_id],
+                    entity_ids=[touched_id],
                     changed=["engagement"],
                     before={"engagement": before.value},
                     after={"engagement": after.value},

@@ -44,8 +44,8 @@ class Contacts(Protocol):
 
     async def touch(
         self, workspace_id: UUID, lead_id: UUID, moves: Mapping[Engagement, Engagement]
-    ) -> tuple[Engagement, Engagement] | None:
-        """Sets the last touch; from where to where its engagement moved, None if it did not."""
+    ) -> tuple[UUID, Engagement, Engagement] | None:
+        """Sets the last touch; whose engagement moved, from where to where, None if it did not."""
 
     async def suppress(
         self, workspace_id: UUID, *, value: str, channel: Channel | None, reason: SuppressionReason

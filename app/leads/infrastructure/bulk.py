@@ -76,18 +76,26 @@ SETTLE_POLICY = Statement(
 LOCK_KNOWN = Statement(
     text(
         """
-        SELECT l.id, l.deleted_at IS NOT NULL AS is_deleted FROM lead l
+        SELECT l.id FROM lead l
         WHERE l.workspace_id = cast(:workspace_id as uuid)
             AND l.id IN (SELECT s.lead_id FROM pg_temp.stage_lead s WHERE s.known AND s.outcome IS NULL)
         ORDER BY l.id FOR UPDATE
         """
     )
 )
-GONE = Statement(
+# A matched lead may have been erased, deleted, merged or parted again before its lock was got.
+NO_LONGER_THEIRS = Statement(
     text(
         """
-        SELECT FROM pg_temp.stage_lead
-        WHERE known AND outcome IS NULL AND lead_id <> ALL (cast(:locked as uuid[])) LIMIT 1
+        SELECT s.n FROM pg_temp.stage_lead s
+        WHERE s.known AND s.outcome IS NULL AND NOT EXISTS (
+            SELECT FROM pg_temp.stage_identity t
+            JOIN lead_identity i
+                ON i.workspace_id = cast(:workspace_id as uuid) AND i.kind = t.kind AND i.value = t.value
+                    AND i.released_at IS NULL
+            WHERE t.n = s.n AND i.lead_id = s.lead_id
+        )
+        LIMIT 1
         """
     )
 )
@@ -243,7 +251,7 @@ OUTCOMES = Statement(
 
 
 class LostTheRace(Exception):
-    """Another transaction took an identity, or a lead away, between match and write: match again."""
+    """Another transaction took an identity, or the lead that had it, between match and write: match again."""
 
 
 async def upsert_leads(
@@ -358,14 +366,14 @@ async def _match(
     policy: ImportPolicy,
     settle: Callable[[], Awaitable[object]],
 ) -> None:
-    """Raises LostTheRace where a lead was deleted, merged away or erased after it was matched."""
+    """Raises LostTheRace where a matched lead is not the identity's any more."""
     await work.fetch(MATCH, workspace_id=workspace_id)
     await work.fetch(SAME_LEAD_TWICE)
     await settle()
     await leave_out_unwanted(work, workspace_id, staged)
     await work.fetch(SETTLE_POLICY, policy=policy)
-    locked = await work.fetch(LOCK_KNOWN, workspace_id=workspace_id)
-    if await work.fetch(GONE, locked=[row["id"] for row in locked if not row["is_deleted"]]):
+    await work.fetch(LOCK_KNOWN, workspace_id=workspace_id)
+    if await work.fetch(NO_LONGER_THEIRS, workspace_id=workspace_id):
         raise LostTheRace
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import text
 
 from app.common.database import Statement
@@ -41,6 +42,24 @@ REACH_OR_ADD = Statement(
 
 No row: another transaction won it after this one's snapshot; the next statement sees its lead.
 """
+HOLD_LIVE = Statement(
+    text(
+        """
+        SELECT id FROM lead
+        WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:lead_id as uuid) AND deleted_at IS NULL
+        FOR NO KEY UPDATE
+        """
+    )
+)
+MERGED_INTO = Statement(
+    text(
+        """
+        SELECT merged_into_id FROM lead
+        WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:lead_id as uuid)
+            AND merged_into_id IS NOT NULL
+        """
+    )
+)
 TOUCH = Statement(
     text(
         """
@@ -48,7 +67,7 @@ TOUCH = Statement(
                 SELECT m.after FROM unnest(cast(:befores as text[]), cast(:afters as text[])) AS m(before, after)
                 WHERE m.before = lead.engagement
             ), engagement)
-        WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:lead_id as uuid)
+        WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:lead_id as uuid) AND merged_into_id IS NULL
         RETURNING old.engagement AS before, new.engagement AS after
         """
     )
@@ -93,24 +112,39 @@ class ContactRepository:
                 rank=rank_of(new_id),
                 source=source.value,
             )
-            if row is not None:
+            if row is not None and (row["id"] == new_id or await self._hold(workspace_id, row["id"])):
                 lead_id: UUID = row["id"]
                 return lead_id
         raise RuntimeError("An identity is taken, and nobody has it.")
 
+    async def _hold(self, workspace_id: UUID, lead_id: UUID) -> bool:
+        """Until the commit; False: it was deleted or merged away since it was found."""
+        return bool(await self._work.fetch(HOLD_LIVE, workspace_id=workspace_id, lead_id=lead_id))
+
     async def touch(
         self, workspace_id: UUID, lead_id: UUID, moves: Mapping[Engagement, Engagement]
-    ) -> tuple[Engagement, Engagement] | None:
-        row = await self._work.fetch_one(
+    ) -> tuple[UUID, Engagement, Engagement] | None:
+        row = await self._touch(workspace_id, lead_id, moves)
+        while row is None:
+            merged = await self._work.fetch_one(MERGED_INTO, workspace_id=workspace_id, lead_id=lead_id)
+            if merged is None:
+                return None
+            lead_id = merged["merged_into_id"]
+            row = await self._touch(workspace_id, lead_id, moves)
+        if row["before"] == row["after"]:
+            return None
+        return lead_id, Engagement(row["before"]), Engagement(row["after"])
+
+    async def _touch(
+        self, workspace_id: UUID, lead_id: UUID, moves: Mapping[Engagement, Engagement]
+    ) -> asyncpg.Record | None:
+        return await self._work.fetch_one(
             TOUCH,
             workspace_id=workspace_id,
             lead_id=lead_id,
             befores=[one.value for one in moves],
             afters=[one.value for one in moves.values()],
         )
-        if row is None or row["before"] == row["after"]:
-            return None
-        return Engagement(row["before"]), Engagement(row["after"])
 
     async def suppress(
         self, workspace_id: UUID, *, value: str, channel: Channel | None, reason: SuppressionReason

@@ -33,7 +33,7 @@ HOLD_LEAD = Statement(
         lead.c.id == bindparam("lead_id"),
         lead.c.deleted_at.is_(None),
     )
-    .with_for_update(key_share=True, read=True)
+    .with_for_update(read=True)  # a merge of the lead waits, and so does this for one
 )
 
 

@@ -38,6 +38,7 @@ from app.tags.presentation.types import Tag
 
 if TYPE_CHECKING:
     from app.imports.presentation.types import Provenance
+    from app.people.presentation.types import Merge
 
 
 enum_type(
@@ -138,6 +139,13 @@ class Lead:
         key = UUID(self.id)
         wanted = (key, page_size(first), position_in(key, after))
         found: TimelineConnection = await info.context.loader("timelines").load(wanted)
+        return found
+
+    @nested(description="The merges into it that are not undone, newest first: at most 20.")
+    async def merges(
+        self, info: Info
+    ) -> list[Annotated["Merge", strawberry.lazy("app.people.presentation.types")]]:
+        found: list[Any] = await info.context.loader("merges").load(UUID(self.id))
         return found
 
     @classmethod
