@@ -56,9 +56,10 @@ from app.leads.infrastructure.tables import lead
 
 IsCut: TypeAlias = Callable[[CTE], ColumnElement[bool]]
 AnyKeyset: TypeAlias = Keyset[datetime] | Keyset[int] | Keyset[str]
-WALK_MAX = 1_000
-"""Leads that a page looks at in their order before anything dearer is done."""
-FEW_MAX = 3_000
+WALK_MAX, LONG_WALK_MAX = 1_000, 6_000
+"""Leads that a page looks at in their order before anything dearer is done; the more where the first of them filled a
+fifth of the page."""
+FEW_MAX = 1_000
 """Leads of a tag, stage or owner that a search looks into one by one."""
 HITS_MAX = 12_000
 """Leads that a search takes from its index: what more have is met soon enough by walking."""
@@ -166,12 +167,12 @@ def _statement(shape: Shape, found: Select[Any], is_cut: IsCut | None = None) ->
 
 
 @cache
-def _walk(shape: Shape) -> Statement:
-    """A page of the first `WALK_MAX` leads of the order, and whether more could be on it: whatever the values, one plan
+def _walk(shape: Shape, walk_max: int) -> Statement:
+    """A page of the first `walk_max` leads of the order, and whether more could be on it: whatever the values, one plan
     is the best."""
     if not shape.used - {"deleted"}:
         return _statement(shape, shape.matching())
-    stretch = shape.listed(lead, shape.order.key(lead).label("sort_key")).limit(literal_column(str(WALK_MAX)))
+    stretch = shape.listed(lead, shape.order.key(lead).label("sort_key")).limit(literal_column(str(walk_max)))
     near = stretch.subquery("near")
     found = (
         select(near.c.id, near.c.sort_key)
@@ -179,13 +180,13 @@ def _walk(shape: Shape) -> Statement:
         .order_by(*shape.order.by(near.c.sort_key, near.c.id))
         .limit(literal_column(str(PAGE_MAX + 1)))
     )
-    counted = shape.listed(lead.c.id).limit(literal_column(str(WALK_MAX))).subquery("counted")
+    counted = shape.listed(lead.c.id).limit(literal_column(str(walk_max))).subquery("counted")
     walked = select(func.count()).select_from(counted).scalar_subquery()
 
     def is_cut(page: CTE) -> ColumnElement[bool]:
         on_page = select(func.count()).select_from(page).scalar_subquery()
         is_full = on_page == bindparam("limit", type_=BigInteger)
-        return case((is_full, false()), else_=walked == literal_column(str(WALK_MAX)))
+        return case((is_full, false()), else_=walked == literal_column(str(walk_max)))
 
     return _statement(shape, found, is_cut)
 
@@ -243,10 +244,12 @@ def _count_statement(used: frozenset[str]) -> Statement:
     found = leads.where(*matches(used))
     if "terms" in used:
         asked = _asked(used, COUNT_MAX, true())
+        if used <= {"terms", "deleted"}:
+            hits = func.coalesce(func.cardinality(asked.c.hits), COUNT_MAX + 1)
+            return Statement(select(hits.label("count")).select_from(asked))
         is_common = select(asked.c.hits.is_(None)).scalar_subquery()
         by_hits = leads.where(IS_HIT, *matches(used - {"terms"}))
-        beyond = leads if used <= {"terms", "deleted"} else found
-        found = _together(by_hits, beyond.where(is_common))
+        found = _together(by_hits, found.where(is_common))
     return Statement(select(func.count().label("count")).select_from(found.subquery("counted")))
 
 
@@ -281,7 +284,9 @@ async def list_leads(
     values: dict[str, object] = {"workspace_id": workspace_id, "limit": first + 1, **conditions.values}
     if position:
         values |= {"after_at": position.at, "after_id": position.id}
-    rows = await reads.fetch(_walk(shape), **values)
+    rows = await reads.fetch(_walk(shape, WALK_MAX), **values)
+    if rows[0]["is_cut"] and rows[0]["id"] and len(rows) * 5 > first:
+        rows = await reads.fetch(_walk(shape, LONG_WALK_MAX), **values)
     if rows[0]["is_cut"]:
         rows = await _fetch(reads, conditions)(_whole(shape), **values)
     page = Page.of([row for row in rows if row["id"] is not None], first)

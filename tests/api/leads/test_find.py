@@ -189,6 +189,7 @@ async def test_each_way_finds_the_same(
     walk_max, few_max, hits_max = WAYS[way]
     for name, value in {
         "WALK_MAX": walk_max,
+        "LONG_WALK_MAX": 2 * walk_max,
         "FEW_MAX": few_max,
         "HITS_MAX": hits_max,
         "COUNT_MAX": 25,

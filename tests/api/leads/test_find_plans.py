@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from app.common.work import Doors
 from app.leads.domain.search import LeadSort
-from app.leads.infrastructure.list_reads import LAST_DELETED, ORDERS, Order, Shape, _walk
+from app.leads.infrastructure.list_reads import LAST_DELETED, ORDERS, WALK_MAX, Order, Shape, _walk
 from app.settings import Settings
 from tests.factories.accounts import Person
 
@@ -60,7 +60,7 @@ async def test_each_order_walks_its_own_index(ana: Person, doors: Doors, setting
 
 async def planned_page(doors: Doors, person: Person, shape: Shape) -> list[dict[str, Any]]:
     """What the page is found by, under one plan for all values."""
-    statement = _walk(shape)
+    statement = _walk(shape, WALK_MAX)
     at = {str: "Lead 5", int: 5}.get(shape.order.kind)
     async with doors.open_reads(person.workspace_id) as reads:
         now = await reads._driver.fetchval("SELECT now()")
