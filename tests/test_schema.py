@@ -72,7 +72,7 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
         frozenset(
             {"connectEmail", "updateChannelAccount", "disconnectChannelAccount"}
             | {"changeMemberRole", "removeMember", "auditEvents", "createApiKey", "revokeApiKey", "apiKeys"}
-            | {"liftSuppression"}
+            | {"liftSuppression", "eraseLead"}
             | {"inviteMember", "revokeInvitation", "invitations"}
         ),
     ),

@@ -44,6 +44,7 @@ from app.imports.wiring import DUE as IMPORT
 from app.imports.wiring import fail_import, import_jobs, run_import
 from app.leads.wiring import DUE as BULK_CHANGE
 from app.leads.wiring import bulk_changes, fail_bulk_change, run_bulk_change
+from app.people.wiring import purge_deleted_leads
 from app.settings import (
     Settings,
     read_settings,
@@ -239,6 +240,7 @@ class Drainer:
         await self._drop_all(drop_old_keys)
         await self._drop_all(drop_old_mails)
         await seal_anew(self._doors, self._settings, limit=SEALED_ROWS)
+        await self._drop_all(partial(purge_deleted_leads, doors=self._doors, settings=self._settings))
         await self._drop_all(partial(drop_unused_files, settings=self._settings))
         await drop_old_parts(self._settings)
 

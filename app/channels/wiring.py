@@ -18,6 +18,7 @@ from app.channels.application.accounts import AccountUseCases
 from app.channels.domain.account import ChannelAccountStatus, MailboxStart, Side
 from app.channels.domain.inbound import EMAIL, IMAP, INBOUND, digest_id, is_token
 from app.channels.domain.mail import Mail
+from app.channels.infrastructure.erasing import empty_mail, erase_mails
 from app.channels.infrastructure.inbound import accept_mail, account_by_token, local_accounts
 from app.channels.infrastructure.reads import (
     accounts_by_id,
@@ -146,6 +147,8 @@ __all__ = [
     "accept_mail",
     "account_use_cases",
     "accounts_by_id",
+    "empty_mail",
+    "erase_mails",
     "find_account_by_token",
     "imap_mailboxes",
     "imap_server",

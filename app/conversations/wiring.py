@@ -21,6 +21,7 @@ from app.conversations.domain.delivery import DUE as DELIVERY
 from app.conversations.domain.receiving import ReceivingAccount
 from app.conversations.domain.sending import AttachedFile
 from app.conversations.infrastructure.bulk import unassign_conversations
+from app.conversations.infrastructure.erasing import erase_conversations, hold_conversations
 from app.conversations.infrastructure.exporting import export_conversations
 from app.conversations.infrastructure.list_reads import (
     ConversationConditions,
@@ -156,9 +157,11 @@ __all__ = [
     "conversations_by_id",
     "create_courier",
     "deliveries",
+    "erase_conversations",
     "export_conversations",
     "fail_mail",
     "give_back_conversations",
+    "hold_conversations",
     "inbound_events",
     "inbox_use_cases",
     "list_conversations",

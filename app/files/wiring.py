@@ -14,7 +14,14 @@ from app.files.domain.media import LyingType, claimed_type, settle_type
 from app.files.domain.names import clean_name
 from app.files.domain.uploads import Sizes, StoredFile, UploadExpired, UploadNotFound, UploadUsed
 from app.files.infrastructure.reads import find_stored
-from app.files.infrastructure.repository import FileRepository, add_received, drop_unused, take
+from app.files.infrastructure.repository import (
+    FileRepository,
+    add_received,
+    drop_unused,
+    let_go,
+    remove,
+    take,
+)
 from app.files.infrastructure.sniffing import sniff
 from app.files.infrastructure.storage import FileStore, Parts
 from app.files.infrastructure.tokens import Expired, FileTokens
@@ -107,6 +114,13 @@ def file_url(settings: Settings, workspace_id: UUID, file_id: UUID) -> str:
     return f"{settings.base_url}/files/{FileTokens(settings).link(workspace_id, file_id)}"
 
 
+async def remove_files(doors: Doors, settings: Settings, workspace_id: UUID, ids: Sequence[UUID]) -> None:
+    """What was let go of and committed; where the process dies before, the clean-up does it."""
+    if ids:
+        async with doors.open_work(workspace_id) as work:
+            await remove(work, file_store(settings), workspace_id, ids)
+
+
 async def drop_unused_files(system: Work, *, settings: Settings, limit: int) -> int:
     """Deletes up to `limit` uploads that nothing has used in time, with their bytes; how many it were."""
     return await drop_unused(system, file_store(settings), ttl_s=settings.upload_ttl_s, limit=limit)
@@ -128,7 +142,9 @@ __all__ = [
     "file_store",
     "file_url",
     "find_stored",
+    "let_go",
     "receive_upload",
+    "remove_files",
     "take_uploads",
     "upload_sizes",
 ]

@@ -40,6 +40,7 @@ from app.leads.presentation.record import RecordMutation
 from app.leads.presentation.selection import SelectionMutation
 from app.leads.presentation.suppressions import SuppressionsMutation, SuppressionsQuery
 from app.onboarding.presentation.mutations import OnboardingMutation
+from app.people.presentation.erasing import ErasingMutation
 from app.people.presentation.mutations import PeopleMutation
 from app.people.presentation.queries import PeopleQuery, load_merges
 from app.tags.presentation.mutations import TagsMutation
@@ -82,6 +83,7 @@ class Mutation(
     BulkChangesMutation,
     RecordMutation,
     SelectionMutation,
+    ErasingMutation,
     ImportsMutation,
     ConversationsMutation,
     PresenceMutation,

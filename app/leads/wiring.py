@@ -25,6 +25,14 @@ from app.leads.domain.contact import SuppressionReason
 from app.leads.infrastructure.bulk import LostTheRace, unassign_leads, upsert_leads
 from app.leads.infrastructure.bulk_changes import BulkChangeLedger, BulkChangeRepository, bulk_changes_by_id
 from app.leads.infrastructure.contacts import ContactRepository, is_suppressed
+from app.leads.infrastructure.erased import erased_among
+from app.leads.infrastructure.erasing import (
+    erase_leads,
+    hold_to_erase,
+    identities_of,
+    is_long_deleted,
+    old_deleted_leads,
+)
 from app.leads.infrastructure.exporting import export_leads, person_of
 from app.leads.infrastructure.identities import (
     add_identities,
@@ -141,6 +149,11 @@ async def reach_or_create(
     return await contact_use_cases(work, workspace_id).reach_or_create(email=email, name=name)
 
 
+async def stay(work: Work, workspace_id: UUID, lead_id: UUID) -> bool:
+    """Whether there is such a live lead; if so, it is there until the commit."""
+    return await TimelineRepository(work).hold_lead(workspace_id, lead_id)
+
+
 async def touch(work: Work, workspace_id: UUID, lead_id: UUID, direction: Direction) -> None:
     """A message went to it or came from it now: last touch and engagement. Takes the lead's row lock."""
     await contact_use_cases(work, workspace_id).touch(lead_id, direction)
@@ -168,12 +181,17 @@ __all__ = [
     "contact_use_cases",
     "count_leads",
     "elect_primaries",
+    "erase_leads",
+    "erased_among",
     "export_leads",
     "fail_bulk_change",
     "find_holders",
     "follow_conversations",
     "give_back_leads",
     "hold_leads",
+    "hold_to_erase",
+    "identities_of",
+    "is_long_deleted",
     "is_suppressed",
     "join_lead",
     "lead_fields",
@@ -182,6 +200,7 @@ __all__ = [
     "list_leads",
     "list_stages",
     "list_suppressions",
+    "old_deleted_leads",
     "person_of",
     "reach_or_create",
     "read_interaction",
@@ -194,6 +213,7 @@ __all__ = [
     "run_bulk_change",
     "selection_use_cases",
     "stage_use_cases",
+    "stay",
     "stored_filter",
     "suppress",
     "suppression_by_id",

@@ -1,5 +1,6 @@
-"""The door to people: a person over all modules: merged, unmerged, exported, erased."""
+"""The door to people: a person over all modules: merged, unmerged, exported, erased, let go of when long deleted."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import IO
 from uuid import UUID
@@ -9,13 +10,14 @@ from uuid_utils.compat import uuid7
 from app.accounts.domain.audit import Author
 from app.accounts.wiring import record_audit
 from app.common.domain import Actor
-from app.common.work import Doors, Work
+from app.common.work import Doors, Unavailable, Work
 from app.conversations.wiring import REASSIGNED_WITH_CONVERSATIONS
-from app.files.wiring import file_url
+from app.files.wiring import file_url, remove_files
 from app.imports.wiring import REASSIGNED_WITH_IMPORTS
 from app.leads.domain.errors import LeadNotFound
-from app.leads.wiring import REASSIGNED_WITH_LEADS
+from app.leads.wiring import REASSIGNED_WITH_LEADS, old_deleted_leads
 from app.people.application.merging import MergingUseCases
+from app.people.infrastructure.erasing import ATTEMPTS, Moved, erase_person, purge_person
 from app.people.infrastructure.exporting import export_person, stream_person
 from app.people.infrastructure.merging import MergeRepository
 from app.people.infrastructure.reads import find_duplicates, merge_by_id, merges_into
@@ -27,6 +29,9 @@ REASSIGNED = REASSIGNED_WITH_LEADS | REASSIGNED_WITH_CONVERSATIONS | REASSIGNED_
 
 def merging_use_cases(work: Work, actor: Actor) -> MergingUseCases:
     return MergingUseCases(actor.workspace_id, actor.user_id, MergeRepository(work), work, uuid7)
+
+
+DEADLOCK = "40P01"
 
 
 async def export_into(file: IO[bytes], doors: Doors, settings: Settings, actor: Actor, lead_id: UUID) -> None:
@@ -41,13 +46,53 @@ async def export_into(file: IO[bytes], doors: Doors, settings: Settings, actor: 
         await record_audit(work, actor.workspace_id, Author.of(actor), "lead.exported", object_id=lead_id)
 
 
+async def erase_lead(
+    doors: Doors, settings: Settings, actor: Actor, lead_id: UUID, confirmation: str
+) -> Sequence[UUID]:
+    """The leads that are gone with it. Raises LeadNotFound, Invalid, Unavailable."""
+    for attempt in range(ATTEMPTS):
+        try:
+            async with doors.open_work(actor.workspace_id, actor) as work:
+                erased, files = await erase_person(work, actor.workspace_id, lead_id, confirmation)
+                await record_audit(
+                    work, actor.workspace_id, Author.of(actor), "lead.erased", object_id=lead_id
+                )
+            await remove_files(doors, settings, actor.workspace_id, files)
+            return erased
+        except (Moved, Unavailable) as error:
+            if attempt == ATTEMPTS - 1 or not _is_worth_another_try(error):
+                raise
+    raise AssertionError("unreachable")
+
+
+async def purge_deleted_leads(system: Work, *, doors: Doors, settings: Settings, limit: int) -> int:
+    """Deletes up to `limit` leads that were deleted too long ago to be restored; how many it found.
+
+    One transaction each: killed in between, the next turn goes on.
+    """
+    found = await old_deleted_leads(system, ttl_s=settings.deleted_leads_ttl_s, limit=limit)
+    for workspace_id, lead_id in found:
+        async with doors.open_work(workspace_id) as work:
+            files = await purge_person(work, workspace_id, lead_id, ttl_s=settings.deleted_leads_ttl_s)
+        await remove_files(doors, settings, workspace_id, files)
+    return len(found)
+
+
+def _is_worth_another_try(error: Exception) -> bool:
+    """A deadlock with somebody in the middle of something, or a merge that came first."""
+    cause = error.__cause__
+    return isinstance(error, Moved) or getattr(cause, "sqlstate", None) == DEADLOCK
+
+
 __all__ = [
     "REASSIGNED",
     "LeadNotFound",
+    "erase_lead",
     "export_into",
     "export_person",
     "find_duplicates",
     "merge_by_id",
     "merges_into",
     "merging_use_cases",
+    "purge_deleted_leads",
 ]

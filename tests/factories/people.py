@@ -110,7 +110,7 @@ async def everywhere(outlet: Outlet, known: Known) -> UUID:
     lead_id = await created(person, known)
     await noted(person, known, lead_id)
     rows = [profile(known.handle, email=known.email, company=f"{known.word} S.A.")]
-    state = await imported(person, rows, pageUrl=f"https://www.instagram.com/{known.word}/")
+    state = await imported(person, rows, pageUrl=f"https://www.instagram.com/{known.handle}/")
     assert state["counts"] == {"UPDATED": 1}, state
     await talked(outlet, known)
     return lead_id

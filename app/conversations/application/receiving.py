@@ -17,6 +17,7 @@ from app.conversations.domain.receiving import (
     Outcome,
     ReceivingAccount,
     ReturnedMessage,
+    SenderErased,
     body_of,
     born_of_inbound,
     bounce_error,
@@ -59,7 +60,11 @@ class InboundMessages(Protocol):
 class LeadsOfMails(Protocol):
     """What leads do for a mail."""
 
-    async def reach_or_create(self, *, email: str, name: str | None) -> UUID: ...
+    async def is_erased(self, mail: Mail) -> bool:
+        """Whether it is from, or a bounce about, somebody who was erased."""
+
+    async def reach_or_create(self, *, email: str, name: str | None) -> UUID:
+        """It stays until the commit. Raises SenderErased, LeadGone."""
 
     async def touch(self, lead_id: UUID) -> None: ...
 
@@ -82,7 +87,10 @@ class ReceiveMail:
     feed: Announcer
 
     async def receive(self, mail: Mail) -> Outcome:
-        """Raises AlreadyReceived where the same mail won meanwhile: roll back, and it is a duplicate."""
+        """Raises AlreadyReceived where the same mail won meanwhile: roll back, and it is a duplicate. Raises
+        SenderErased, LeadGone."""
+        if await self.leads.is_erased(mail):
+            raise SenderErased
         if mail.bounce is not None:
             return await self._take_bounce(mail.bounce)
         sender = contact_address(mail)

@@ -24,6 +24,8 @@ class Outcome(StrEnum):
     """A delay, or a message that is past bouncing."""
     BOUNCE_OF_NOTHING = "BOUNCE_OF_NOTHING"
     """About no message of this account's. Nobody becomes a lead by it."""
+    ERASED = "ERASED"
+    """Of somebody who was erased, or about them: nothing of it is kept."""
     NO_SENDER = "NO_SENDER"
     """Nobody can be made out who wrote it: kept as it came."""
 
@@ -47,6 +49,14 @@ def with_other_copies(message_ids: Sequence[str]) -> list[str]:
                 f"<{key}{again}@{domain}>": None for again in ("", *(f"-{n}" for n in range(1, COPIES)))
             }
     return list(found)
+
+
+class SenderErased(Exception):
+    """Somebody who asked to be forgotten: nothing of this transaction may stay."""
+
+
+class LeadGone(Exception):
+    """Erased between two statements: roll back, and begin again."""
 
 
 class AlreadyReceived(Exception):

@@ -2,15 +2,28 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from uuid import UUID
 
 from app.channels.domain.mail import Mail
-from app.channels.wiring import inbound_events, read_mail
+from app.channels.wiring import empty_mail, inbound_events, read_mail
 from app.common.leases import Claim
 from app.common.work import Doors, Work
 from app.conversations.application.receiving import ReceiveMail
-from app.conversations.domain.receiving import AlreadyReceived, Outcome, ReceivingAccount
-from app.conversations.infrastructure.received_mail import MailFiles, MailLeads, store_files
+from app.conversations.domain.receiving import (
+    AlreadyReceived,
+    LeadGone,
+    Outcome,
+    ReceivingAccount,
+    SenderErased,
+)
+from app.conversations.infrastructure.received_mail import (
+    MailFiles,
+    MailLeads,
+    is_erased,
+    remove_bytes,
+    store_files,
+)
 from app.conversations.infrastructure.receiving import InboundRepository, held_mail
 from app.settings import Settings
 
@@ -34,11 +47,26 @@ async def receive_mail(
     if await _is_new(doors, account, claim, mail):
         await store_files(settings, account, mail)
     try:
-        await _receive(doors, settings, claim, account, mail)
+        await _receive_at_last(doors, settings, claim, account, mail)
     except AlreadyReceived:
         async with doors.open_work(claim.workspace_id) as work:
             await _finish(work, claim, Outcome.DUPLICATE)
+    except SenderErased:
+        await remove_bytes(settings, account, mail)
+        async with doors.open_work(claim.workspace_id) as work:
+            await _finish(work, claim, Outcome.ERASED)
+            await empty_mail(work, claim.workspace_id, claim.id)
     return True
+
+
+async def _receive_at_last(
+    doors: Doors, settings: Settings, claim: Claim, account: ReceivingAccount, mail: Mail
+) -> None:
+    """Raises AlreadyReceived, SenderErased, with nothing written."""
+    while True:
+        with suppress(LeadGone):
+            await _receive(doors, settings, claim, account, mail)
+            return
 
 
 async def fail_mail(doors: Doors, claim: Claim, error: str) -> None:
@@ -52,13 +80,15 @@ async def _is_new(doors: Doors, account: ReceivingAccount, claim: Claim, mail: M
     if not mail.parts or mail.bounce is not None or account.is_own(mail):
         return False
     async with doors.open_reads(claim.workspace_id) as reads:
+        if await is_erased(reads, account, mail):
+            return False
         return await InboundRepository(reads, account, claim.id).seen(mail) is None
 
 
 async def _receive(
     doors: Doors, settings: Settings, claim: Claim, account: ReceivingAccount, mail: Mail
 ) -> None:
-    """Raises AlreadyReceived, with nothing written."""
+    """Raises AlreadyReceived, SenderErased, LeadGone, with nothing written."""
     async with doors.open_work(claim.workspace_id) as work:
         await inbound_events.renew(work, claim, lease_s=settings.inbound_lease_s)
         await _finish(work, claim, await _receiving(work, account, claim.id).receive(mail))

@@ -7,12 +7,13 @@ from uuid import UUID, uuid5
 
 from app.channels.domain.mail import Mail
 from app.common.domain import ActorKind, Channel, Direction
-from app.common.work import Work
-from app.conversations.domain.receiving import ReceivingAccount
+from app.common.work import Reads, Work
+from app.conversations.domain.receiving import LeadGone, ReceivingAccount, SenderErased, contact_address
 from app.files.wiring import add_received_file, file_store
 from app.leads.domain.contact import SuppressionReason
+from app.leads.domain.identity import Identity, IdentityKind
 from app.leads.domain.timeline import Entry, InteractionType
-from app.leads.wiring import reach_or_create, suppress, timeline, touch
+from app.leads.wiring import erased_among, reach_or_create, stay, suppress, timeline, touch
 from app.settings import Settings
 
 
@@ -31,6 +32,19 @@ async def store_files(settings: Settings, account: ReceivingAccount, mail: Mail)
 
     if mail.parts:
         await asyncio.to_thread(write)
+
+
+async def remove_bytes(settings: Settings, account: ReceivingAccount, mail: Mail) -> None:
+    """Of files that no row names, since the mail was let go of."""
+    store = file_store(settings)
+    for id in file_ids(account, mail):
+        await asyncio.to_thread(store.remove, account.workspace_id, id)
+
+
+async def is_erased(reads: Reads, account: ReceivingAccount, mail: Mail) -> bool:
+    told = [contact_address(mail), mail.bounce.recipient if mail.bounce else None]
+    wanted = [Identity(IdentityKind.EMAIL, address) for address in told if address]
+    return bool(await erased_among(reads, account.workspace_id, wanted))
 
 
 @dataclass(frozen=True)
@@ -57,8 +71,17 @@ class MailLeads:
     work: Work
     account: ReceivingAccount
 
+    async def is_erased(self, mail: Mail) -> bool:
+        return await is_erased(self.work, self.account, mail)
+
     async def reach_or_create(self, *, email: str, name: str | None) -> UUID:
-        lead_id, _ = await reach_or_create(self.work, self.account.workspace_id, email=email, name=name)
+        """Asked once more after the identity was written, which waits for an erase that is under way."""
+        workspace_id = self.account.workspace_id
+        lead_id, is_new = await reach_or_create(self.work, workspace_id, email=email, name=name)
+        if is_new and await erased_among(self.work, workspace_id, [Identity(IdentityKind.EMAIL, email)]):
+            raise SenderErased
+        if not await stay(self.work, workspace_id, lead_id):
+            raise LeadGone
         return lead_id
 
     async def touch(self, lead_id: UUID) -> None:

@@ -107,6 +107,26 @@ DROP_UNUSED = Statement(
 )
 
 
+LET_GO = Statement(
+    text(
+        """
+        UPDATE file SET used_at = NULL, created_at = 'epoch', created_by = NULL, name = '', sha256 = NULL
+        WHERE workspace_id = cast(:workspace_id as uuid) AND id = ANY (cast(:ids as uuid[]))
+        RETURNING id
+        """
+    )
+)
+HOLD_LET_GO = Statement(
+    text(
+        """
+        SELECT id FROM file
+        WHERE workspace_id = cast(:workspace_id as uuid) AND id = ANY (cast(:ids as uuid[])) AND used_at IS NULL
+        ORDER BY id FOR UPDATE SKIP LOCKED
+        """
+    )
+)
+
+
 class FileRepository:
     """Implements the port `Files`."""
 
@@ -165,6 +185,21 @@ async def add_received(work: Work, workspace_id: UUID, file: StoredFile) -> None
         size=file.size,
         sha256=file.sha256,
     )
+
+
+async def let_go(work: Work, workspace_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
+    """Of these, the ones that nothing has any more: nobody can use them again, nor read what they were called. The
+    clean-up removes them, or `remove` as soon as this is committed."""
+    rows = await work.fetch(LET_GO, workspace_id=workspace_id, ids=list(ids))
+    return [row["id"] for row in rows]
+
+
+async def remove(work: Work, store: FileStore, workspace_id: UUID, ids: Sequence[UUID]) -> None:
+    """Those of these that were let go of, with their bytes; bytes first, as the clean-up does."""
+    rows = await work.fetch(HOLD_LET_GO, workspace_id=workspace_id, ids=list(ids))
+    gone = await asyncio.to_thread(_remove_bytes, store, [(workspace_id, row["id"]) for row in rows])
+    for _, id in gone:
+        await work.fetch(DROP, workspace_id=workspace_id, id=id)
 
 
 async def drop_unused(system: Work, store: FileStore, *, ttl_s: float, limit: int) -> int:

@@ -35,6 +35,8 @@ LENGTHS = {
     "avatarUrl": MAX_URL,
 }
 Payload = Mapping[str, object]
+ERASED_PAYLOAD: Payload = {"erased": True}
+"""What is left of a waiting row whose person was erased (`infrastructure/erasing.py`)."""
 Value = TypeVar("Value")
 
 
@@ -56,6 +58,9 @@ def settle_rows(
     results: list[RowResult] = []
     seen: set[Identity] = set()
     for number, payload in rows:
+        if payload == ERASED_PAYLOAD:
+            results.append(RowResult(number, RowOutcome.SUPPRESSED, problem=RowProblem(RowCode.ERASED, None)))
+            continue
         try:
             lead = read_row(number, payload, source=source, region=region)
         except Rejected as rejected:

@@ -48,7 +48,7 @@ async def test_it_holds_all_there_is_about_a_person(outlet: Outlet) -> None:
     assert [one["type"] for one in told["timeline"]] == ["NOTE", "MESSAGE", "MESSAGE"]
     assert told["timeline"][0]["content"] == f"Ligar para {known.word}."
     (row,) = told["imports"]
-    assert (row["outcome"], row["pageUrl"]) == ("UPDATED", f"https://www.instagram.com/{known.word}/")
+    assert (row["outcome"], row["pageUrl"]) == ("UPDATED", f"https://www.instagram.com/{known.handle}/")
     (conversation,) = told["conversations"]
     assert conversation["contactAddress"] == known.email
     received, sent = told["messages"]

@@ -1,0 +1,57 @@
+"""What imports keep of a person as it was sent: rows that were rejected or still wait, and the page they came from."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.common.database import Statement
+from app.common.work import Work
+
+# A waiting row keeps its place, and is refused as its turn comes.
+EMPTY_ROWS = Statement(
+    text(
+        """
+        UPDATE import_row r SET payload = CASE WHEN outcome IS NULL THEN '{"erased": true}'::jsonb END, lead_id = NULL
+        WHERE workspace_id = cast(:workspace_id as uuid) AND (lead_id = ANY (cast(:lead_ids as uuid[])) OR (
+            payload IS NOT NULL AND (
+                EXISTS (
+                    SELECT FROM unnest(cast(:values as text[])) AS v
+                    WHERE position(v IN lower(payload::text)) > 0
+                ) OR EXISTS (
+                    SELECT FROM unnest(cast(:numbers as text[])) AS n
+                    WHERE position(n IN regexp_replace(payload ->> 'phone', '\\D', '', 'g')) > 0
+                ) OR (outcome IS NOT NULL AND folded(payload ->> 'name') = ANY (cast(:names as text[])))
+            )
+        ))
+        """
+    )
+)
+EMPTY_PAGES = Statement(
+    text(
+        """
+        UPDATE import_job SET page_url = NULL
+        WHERE workspace_id = cast(:workspace_id as uuid) AND page_url IS NOT NULL AND EXISTS (
+            SELECT FROM unnest(cast(:values as text[])) AS v WHERE position(v IN lower(page_url)) > 0
+        )
+        """
+    )
+)
+SHORTEST = 3
+"""What is shorter stands in anything."""
+
+
+async def erase_imports(
+    work: Work,
+    workspace_id: UUID,
+    lead_ids: Sequence[UUID],
+    *,
+    values: Sequence[str],
+    numbers: Sequence[str],
+    names: Sequence[str],
+) -> None:
+    """`values` are addresses and handles, `numbers` digits without a country, `names` folded."""
+    values = [value for value in values if len(value) >= SHORTEST]
+    given = {"workspace_id": workspace_id, "values": values}
+    await work.fetch(EMPTY_ROWS, **given, lead_ids=list(lead_ids), numbers=list(numbers), names=list(names))
+    await work.fetch(EMPTY_PAGES, **given)

@@ -1,0 +1,106 @@
+"""A person's rows of leads, gone for good. What hangs on a lead goes with it by its foreign keys."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.common.database import Statement
+from app.common.work import Work
+from app.leads.domain.identity import Identity, IdentityKind
+from app.leads.infrastructure.erased import remember_erased
+
+HOLD = Statement(
+    text(
+        """
+        SELECT id, name FROM lead
+        WHERE workspace_id = cast(:workspace_id as uuid) AND id = ANY (cast(:lead_ids as uuid[]))
+        ORDER BY id FOR UPDATE
+        """
+    )
+)
+IDENTITIES = Statement(
+    text(
+        """
+        SELECT DISTINCT kind, value FROM lead_identity
+        WHERE workspace_id = cast(:workspace_id as uuid) AND lead_id = ANY (cast(:lead_ids as uuid[]))
+        ORDER BY kind, value
+        """
+    )
+)
+DROP_SUPPRESSIONS = Statement(
+    text(
+        """
+        DELETE FROM suppression
+        WHERE workspace_id = cast(:workspace_id as uuid) AND value = ANY (cast(:values as text[]))
+        """
+    )
+)
+# A search that is under way ends by itself, and is let go of then.
+DROP_SEARCHES = Statement(
+    text(
+        """
+        UPDATE bulk_change SET filter = NULL
+        WHERE workspace_id = cast(:workspace_id as uuid) AND finished_at IS NOT NULL AND filter IS NOT NULL
+        """
+    )
+)
+DROP_LEADS = Statement(
+    text(
+        """
+        DELETE FROM lead WHERE workspace_id = cast(:workspace_id as uuid) AND id = ANY (cast(:lead_ids as uuid[]))
+        """
+    )
+)
+OLD = Statement(
+    text(
+        """
+        SELECT workspace_id, id FROM lead
+        WHERE deleted_at < now() - cast(:ttl_s as float) * interval '1 second' AND merged_into_id IS NULL
+        ORDER BY deleted_at LIMIT cast(:limit as bigint)
+        """
+    )
+)
+
+IS_OLD = Statement(
+    text(
+        """
+        SELECT FROM lead WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:lead_id as uuid)
+            AND deleted_at < now() - cast(:ttl_s as float) * interval '1 second'
+        """
+    )
+)
+
+
+async def hold_to_erase(work: Work, workspace_id: UUID, lead_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Their names, once nobody else touches them until the commit."""
+    rows = await work.fetch(HOLD, workspace_id=workspace_id, lead_ids=list(lead_ids))
+    return {row["id"]: row["name"] for row in rows}
+
+
+async def identities_of(work: Work, workspace_id: UUID, lead_ids: Sequence[UUID]) -> list[Identity]:
+    """Released ones too."""
+    rows = await work.fetch(IDENTITIES, workspace_id=workspace_id, lead_ids=list(lead_ids))
+    return [Identity(IdentityKind(row["kind"]), row["value"]) for row in rows]
+
+
+async def erase_leads(
+    work: Work, workspace_id: UUID, lead_ids: Sequence[UUID], known_by: Sequence[Identity]
+) -> None:
+    """`known_by`: whoever is recognised by one of these is never taken in again; none: they may come back."""
+    if known_by:
+        await remember_erased(work, workspace_id, known_by)
+        values = [one.value for one in known_by]
+        await work.fetch(DROP_SUPPRESSIONS, workspace_id=workspace_id, values=values)
+    await work.fetch(DROP_SEARCHES, workspace_id=workspace_id)
+    await work.fetch(DROP_LEADS, workspace_id=workspace_id, lead_ids=list(lead_ids))
+
+
+async def is_long_deleted(work: Work, workspace_id: UUID, lead_id: UUID, *, ttl_s: float) -> bool:
+    """Asked under the lead's lock: somebody may have restored it."""
+    return bool(await work.fetch(IS_OLD, workspace_id=workspace_id, lead_id=lead_id, ttl_s=ttl_s))
+
+
+async def old_deleted_leads(system: Work, *, ttl_s: float, limit: int) -> list[tuple[UUID, UUID]]:
+    """(workspace, lead) of those that were deleted so long ago that nobody can restore them."""
+    return [(row["workspace_id"], row["id"]) for row in await system.fetch(OLD, ttl_s=ttl_s, limit=limit)]

@@ -1,0 +1,193 @@
+"""eraseLead, through HTTP: what is left, who may, and that nothing brings the person back."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.common.domain import Role
+from app.common.work import Doors
+from app.files.wiring import drop_unused_files
+from app.people.infrastructure.erasing import erase_person
+from app.people.wiring import purge_deleted_leads
+from tests.factories.accounts import Person, add_member, audited
+from tests.factories.conversations import make_lead
+from tests.factories.imports import finished, import_leads, imported, profile
+from tests.factories.inbound import letter, post_mail, report, worked_on
+from tests.factories.people import CREATE, Known, created, everywhere, mailbox, talked
+from tests.factories.sending import Outlet, accepted, codes
+from tests.fixtures.processes import Api, Worker
+from tests.fixtures.traces import files_with, rows_with
+
+ERASE = """mutation ($input: EraseLeadInput!) {
+  eraseLead(input: $input) { deletedIds errors { code message path } } }"""
+LEAD = "query ($id: ID!) { lead(id: $id) { id } }"
+SEARCH = "query ($search: String!) { leads(filter: {search: $search}) { edges { node { id } } } }"
+SUPPRESS = "mutation ($input: SuppressInput!) { suppress(input: $input) { errors { code path } } }"
+
+
+async def erase(person: Person, id: object, word: str) -> dict[str, Any]:
+    answer = await person.run(ERASE, {"input": {"id": str(id), "confirmEmailOrName": word}})
+    return answer["eraseLead"]  # type: ignore[no-any-return]
+
+
+async def erased(person: Person, id: object, word: str) -> list[str]:
+    answer = await erase(person, id, word)
+    assert answer["errors"] == [], answer
+    return answer["deletedIds"]  # type: ignore[no-any-return]
+
+
+async def merge_by_hand(outlet: Outlet, kept: UUID, gone: UUID) -> None:
+    await outlet.sql(
+        "UPDATE lead SET deleted_at = now(), merged_into_id = :kept WHERE workspace_id = :workspace_id AND id = :id",
+        kept=kept,
+        id=gone,
+    )
+
+
+async def test_nothing_is_left_of_a_person(outlet: Outlet, api_server: Api, worker: Worker) -> None:
+    known, other = Known.somebody(), Known.somebody()
+    person = outlet.person
+    lead_id, merged = await everywhere(outlet, known), await created(person, other, email=None)
+    await merge_by_hand(outlet, lead_id, merged)
+    bounce = report("sales@ours.example", message_id="<nobody@ours.example>", recipient=known.email)
+    await post_mail(person.http, await mailbox(outlet), bounce)
+    await worked_on(outlet.doors, person.workspace_id)
+    broken = [profile("x" * 40, name=known.name, email=known.email), profile(known.handle, phone="1")]
+    assert (await imported(person, broken))["counts"] == {"REJECTED": 2}
+    await person.run(SUPPRESS, {"input": {"value": known.email}})
+    await person.run(SUPPRESS, {"input": {"leadId": str(lead_id)}})
+    traces = (*known.traces, *other.traces)
+    before = await rows_with(outlet.doors, traces)
+    assert {"lead.name", "message.body", "inbound_event.raw", "file.name", "import_row.payload"} <= set(
+        before
+    )
+    assert files_with(outlet.settings.files_folder, traces)
+
+    assert set(await erased(person, lead_id, f" {known.email.upper()} ")) == {str(lead_id), str(merged)}
+
+    assert await rows_with(outlet.doors, traces) == {}
+    assert files_with(outlet.settings.files_folder, traces) == []
+    logs = (api_server.log() + worker.log()).lower()
+    assert not [trace for trace in traces if trace in logs]
+    assert (await person.run(LEAD, {"id": str(lead_id)}))["lead"] is None
+    (row,) = [one for one in await audited(outlet.doors, person.workspace_id) if one.action == "lead.erased"]
+    assert (row.object_id, row.before, row.after) == (lead_id, {}, {})
+
+
+async def test_no_import_no_mail_and_no_hand_brings_them_back(outlet: Outlet) -> None:
+    known, person = Known.somebody(), outlet.person
+    lead_id = await everywhere(outlet, known)
+    await erased(person, lead_id, known.name)
+    rows = [
+        profile("somebody.else", email=known.email),
+        profile(known.handle),
+        profile("another.one", phone=known.phone),
+        profile(f"not.{known.handle}"),
+    ]
+    state = await imported(person, rows)
+    assert state["counts"] == {"SUPPRESSED": 3, "CREATED": 1}
+    assert {one["code"] for one in state["rowErrors"]} == {"ERASED"}
+    letters = [
+        letter(
+            "sales@ours.example",
+            sender=f"{known.name} <{known.email}>",
+            files=[("a.txt", "text/plain", b"x")],
+        ),
+        report("sales@ours.example", message_id="<nobody@ours.example>", recipient=known.email),
+    ]
+    for raw in letters:
+        await post_mail(person.http, await mailbox(outlet), raw)
+    events = await worked_on(outlet.doors, person.workspace_id)
+    assert [(one.status, one.error) for one in events] == [("done", "ERASED")] * 2
+    for field in ("email", "phone", "instagram"):
+        given = {"name": "Bia", field: getattr(known, {"instagram": "handle"}.get(field, field))}
+        answer = (await person.run(CREATE, {"input": given}))["createLead"]
+        assert codes(answer) == [("CONFLICT", [field])]
+    answer = (await person.run(SUPPRESS, {"input": {"value": known.email}}))["suppress"]
+    assert codes(answer) == [("CONFLICT", ["value"])]
+    found = await rows_with(outlet.doors, [known.email, known.phone.lstrip("+")])
+    assert found == {}
+
+
+async def test_another_workspace_knows_nothing_of_it(ana: Person, eve: Person, worker: Worker) -> None:
+    known = Known.somebody()
+    await erased(ana, await created(ana, known), known.name)
+    await created(eve, known)
+
+
+async def test_the_word_must_be_the_persons(ana: Person, eve: Person, doors: Doors) -> None:
+    lead_id = await make_lead(ana, name="Bia São João", email="bia@a.example")
+    for word in ("", "Bia", "yes", "bia@b.example", "x" * 10_000):
+        assert codes(await erase(ana, lead_id, word)) == [("INVALID", ["confirmEmailOrName"])]
+    theirs = await make_lead(eve, name="Bia São João")
+    for id in (theirs, "nobody"):
+        assert codes(await erase(ana, id, "Bia São João")) == [("NOT_FOUND", ["id"])]
+    member = await add_member(doors, ana, role=Role.MEMBER)
+    assert codes(await erase(member, lead_id, "Bia São João")) == [("FORBIDDEN", [])]
+    answers = await asyncio.gather(*(erase(ana, lead_id, " bia SAO joao ") for _ in range(4)))
+    assert sorted(codes(one) for one in answers) == [[]] + [[("NOT_FOUND", ["id"])]] * 3
+
+
+async def test_erased_while_an_import_and_a_send_and_a_mail_touch_them(outlet: Outlet) -> None:
+    person = outlet.person
+    for _ in range(3):
+        known = Known.somebody()
+        lead_id = await created(person, known)
+        conversation_id = await talked(outlet, known)
+        inbox = await mailbox(outlet)
+        sender = f"{known.name} <{known.email}>"
+        raws = [letter("sales@ours.example", sender=sender, body=known.word) for _ in range(3)]
+        await accepted(person, conversation_id, body=known.word)
+        rows = [profile(f"{known.word}.{n}") for n in range(100)] + [profile("any.handle", email=known.email)]
+        import_id, deleted, *_ = await asyncio.gather(
+            import_leads(person, rows),
+            erased(person, lead_id, known.name),
+            *(post_mail(person.http, inbox, raw) for raw in raws),
+        )
+        assert deleted == [str(lead_id)]
+        await worked_on(outlet.doors, person.workspace_id)
+        await finished(person, import_id)
+        again = await person.run(SEARCH, {"search": known.name})
+        assert again["leads"]["edges"] == []
+        assert await rows_with(outlet.doors, [known.email, known.phone.lstrip("+")]) == {}
+
+
+async def test_files_go_though_the_process_dies_after_the_commit(outlet: Outlet) -> None:
+    known = Known.somebody()
+    lead_id = await everywhere(outlet, known)
+    async with outlet.doors.open_work(outlet.person.workspace_id) as work:
+        _, files = await erase_person(work, outlet.person.workspace_id, lead_id, known.name)
+    assert len(files) == 2
+    assert files_with(outlet.settings.files_folder, [known.word])
+    async with outlet.doors.open_system() as system:
+        assert await drop_unused_files(system, settings=outlet.settings, limit=5000) >= 2
+    assert files_with(outlet.settings.files_folder, [known.word]) == []
+
+
+async def test_a_lead_deleted_long_ago_is_purged_and_may_come_again(outlet: Outlet) -> None:
+    known, recent, person = Known.somebody(), Known.somebody(), outlet.person
+    long_ago, lately = await everywhere(outlet, known), await created(person, recent)
+    for id, days in ((long_ago, 31), (lately, 29)):
+        await outlet.sql(
+            """UPDATE lead SET deleted_at = now() - :days * interval '1 day'
+            WHERE workspace_id = :workspace_id AND id = :id""",
+            id=id,
+            days=days,
+        )
+        await outlet.sql(
+            "UPDATE lead_identity SET released_at = now() WHERE workspace_id = :workspace_id AND lead_id = :id",
+            id=id,
+        )
+    async with outlet.doors.open_system() as system:
+        await purge_deleted_leads(system, doors=outlet.doors, settings=outlet.settings, limit=5000)
+    async with outlet.doors.open_work(person.workspace_id) as work:
+        left = await work.execute(
+            text("SELECT id FROM lead WHERE workspace_id = :id"), {"id": person.workspace_id}
+        )
+        assert [row.id for row in left] == [lately]
+    found = await rows_with(outlet.doors, [known.email])
+    assert set(found) <= {"import_row.payload"}
+    assert files_with(outlet.settings.files_folder, [known.word]) == []
+    await created(person, known)
