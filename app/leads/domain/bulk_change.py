@@ -7,7 +7,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from app.common.domain import Event, Invalid, NotFound
-from app.leads.domain.events import BulkChangeProgressed, LeadDeleted, LeadUpdated
+from app.leads.domain.events import BulkChangeProgressed, LeadUpdated
+from app.leads.domain.lead import deleted, tagged
 
 DUE = "bulk_change"
 BLANK = UUID(int=0)
@@ -73,15 +74,15 @@ class LeadChange:
         target_id = str(self.target_id)
         match self.kind:
             case ChangeKind.ADD_TAG:
-                return LeadUpdated(entity_ids=ids, changed=["tags"], after={"addedTagIds": [target_id]})
+                return tagged(ids, add=[self.target_id], remove=[])
             case ChangeKind.REMOVE_TAG:
-                return LeadUpdated(entity_ids=ids, changed=["tags"], after={"removedTagIds": [target_id]})
+                return tagged(ids, add=[], remove=[self.target_id])
             case ChangeKind.STAGE:
                 return LeadUpdated(entity_ids=ids, changed=["stage"], after={"stageId": target_id})
             case ChangeKind.OWNER:
                 return LeadUpdated(entity_ids=ids, changed=["owner"], after={"ownerId": target_id})
             case ChangeKind.DELETE:
-                return LeadDeleted(entity_ids=ids)
+                return deleted(ids)
 
 
 def refuse_deleted(is_about_deleted: bool) -> None:
