@@ -124,6 +124,8 @@ class Matrix:
         if operation.name in ("connectEmail", "inviteMember"):
             name = "address" if operation.name == "connectEmail" else "email"
             variables["input"][name] = new_email("matrix")
+        if operation.name == "deleteStage":  # the newest one, of a kind that there are more of
+            variables["input"]["moveLeadsToStageId"] = self.own["stage"][0]
         if "role" in variables.get("input", {}):
             variables["input"]["role"] = "VIEWER"  # an admin makes no owners
         return variables

@@ -45,8 +45,8 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
     "read leads, tags, stages, board, imports, conversations, templates, dashboard, feed": (
         Role.VIEWER,
         frozenset(
-            {"tags", "stages", "lead", "leads", "leadImport", "leadImports", "importProgress"}
-            | {"suppressions"}
+            {"suppressions"}
+            | {"tags", "stages", "board", "lead", "leads", "leadImport", "leadImports", "importProgress"}
             | {"feed", "feedCursor", "conversation", "conversations", "messageAdded"}
             | {"channelAccounts", "bulkChange", "duplicates"}
         ),
@@ -58,6 +58,7 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
             | {"changeLeads"}
             | {"updateLead", "addIdentity", "removeIdentity", "deleteLeads", "restoreLeads", "tagLeads"}
             | {"mergeLeads", "unmergeLeads"}
+            | {"moveLead"}
         ),
     ),
     "conversations, messages, templates, snippets, bulk sends": (
@@ -74,6 +75,7 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
             | {"changeMemberRole", "removeMember", "auditEvents", "createApiKey", "revokeApiKey", "apiKeys"}
             | {"liftSuppression", "eraseLead"}
             | {"inviteMember", "revokeInvitation", "invitations"}
+            | {"createStage", "updateStage", "moveStage", "deleteStage"}
         ),
     ),
     "the workspace itself, its owner, billing": (Role.OWNER, frozenset({"updateWorkspace"})),

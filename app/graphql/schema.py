@@ -33,11 +33,19 @@ from app.imports.presentation.queries import (
     load_timelines,
 )
 from app.imports.presentation.subscriptions import ImportsSubscription
+from app.leads.presentation.board import (
+    BoardMutation,
+    BoardQuery,
+    load_column_counts,
+    load_columns,
+    load_stage_changes,
+)
 from app.leads.presentation.bulk_changes import BulkChangesMutation, BulkChangesQuery
 from app.leads.presentation.mutations import LeadsMutation
 from app.leads.presentation.queries import LeadsQuery, load_leads
 from app.leads.presentation.record import RecordMutation
 from app.leads.presentation.selection import SelectionMutation
+from app.leads.presentation.stages import StagesMutation
 from app.leads.presentation.suppressions import SuppressionsMutation, SuppressionsQuery
 from app.onboarding.presentation.mutations import OnboardingMutation
 from app.people.presentation.erasing import ErasingMutation
@@ -57,6 +65,7 @@ class Query(
     LeadsQuery,
     SuppressionsQuery,
     BulkChangesQuery,
+    BoardQuery,
     ImportsQuery,
     ChannelsQuery,
     ConversationsQuery,
@@ -84,6 +93,8 @@ class Mutation(
     RecordMutation,
     SelectionMutation,
     ErasingMutation,
+    BoardMutation,
+    StagesMutation,
     ImportsMutation,
     ConversationsMutation,
     PresenceMutation,
@@ -101,6 +112,9 @@ class Subscription(FeedSubscription, ImportsSubscription, ConversationsSubscript
 
 BATCHES: dict[str, BatchFunction] = {
     "leads": load_leads,
+    "columns": load_columns,
+    "column_counts": load_column_counts,
+    "stage_changes": load_stage_changes,
     "provenance": load_provenance,
     "row_problems": load_row_problems,
     "timelines": load_timelines,

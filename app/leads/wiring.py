@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -12,16 +13,25 @@ from app.common.domain import Actor, Channel, Direction
 from app.common.idempotency import Idempotency
 from app.common.leases import Claim
 from app.common.work import Doors, Work
+from app.leads.application.board import BoardUseCases
 from app.leads.application.bulk_changes import BulkChangeUseCases, RunBulkChange
 from app.leads.application.contacts import ContactUseCases
 from app.leads.application.leads import LeadUseCases
 from app.leads.application.record import RecordUseCases
 from app.leads.application.selection import SelectionUseCases
-from app.leads.application.stages import StageUseCases
+from app.leads.application.stages import BoardLayoutUseCases, StageUseCases
 from app.leads.application.suppressions import SuppressionUseCases
 from app.leads.application.timeline import TimelineUseCases
 from app.leads.domain.bulk_change import DUE
 from app.leads.domain.contact import SuppressionReason
+from app.leads.infrastructure.board import BoardRepository
+from app.leads.infrastructure.board_reads import (
+    ColumnPage,
+    WantedColumn,
+    column_counts,
+    column_pages,
+    stage_changes_of,
+)
 from app.leads.infrastructure.bulk import LostTheRace, unassign_leads, upsert_leads
 from app.leads.infrastructure.bulk_changes import BulkChangeLedger, BulkChangeRepository, bulk_changes_by_id
 from app.leads.infrastructure.contacts import ContactRepository, is_suppressed
@@ -58,8 +68,9 @@ from app.leads.infrastructure.reads import (
     read_interaction,
 )
 from app.leads.infrastructure.record import RecordRepository
-from app.leads.infrastructure.repository import LeadRepository, StageRepository
+from app.leads.infrastructure.repository import LeadRepository
 from app.leads.infrastructure.selection import SelectionRepository
+from app.leads.infrastructure.stages import StageRepository
 from app.leads.infrastructure.stored_filters import stored_filter
 from app.leads.infrastructure.suppressions import (
     SuppressionRepository,
@@ -92,6 +103,18 @@ def selection_use_cases(work: Work, actor: Actor) -> SelectionUseCases:
 
 def stage_use_cases(work: Work) -> StageUseCases:
     return StageUseCases(StageRepository(work), uuid7)
+
+
+def board_layout_use_cases(work: Work, actor: Actor) -> BoardLayoutUseCases:
+    record = partial(record_audit, work)
+    return BoardLayoutUseCases(
+        actor.workspace_id, Author.of(actor), StageRepository(work), work, record, uuid7
+    )
+
+
+def board_use_cases(work: Work, actor: Actor) -> BoardUseCases:
+    record = timeline(work, actor.workspace_id).record
+    return BoardUseCases(actor.workspace_id, actor.user_id, BoardRepository(work), record, work, uuid7)
 
 
 def timeline(work: Work, workspace_id: UUID) -> TimelineUseCases:
@@ -170,14 +193,20 @@ __all__ = [
     "DUE",
     "REASSIGNED_WITH_LEADS",
     "WAITING",
+    "ColumnPage",
     "HeldLead",
     "LeadConditions",
     "LeadRepository",
     "LostTheRace",
+    "WantedColumn",
     "add_identities",
+    "board_layout_use_cases",
+    "board_use_cases",
     "bulk_change_use_cases",
     "bulk_changes",
     "bulk_changes_by_id",
+    "column_counts",
+    "column_pages",
     "contact_use_cases",
     "count_leads",
     "elect_primaries",
@@ -212,6 +241,7 @@ __all__ = [
     "remove_identities",
     "run_bulk_change",
     "selection_use_cases",
+    "stage_changes_of",
     "stage_use_cases",
     "stay",
     "stored_filter",

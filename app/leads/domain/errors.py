@@ -53,8 +53,8 @@ def not_restorable(position: int, *, is_merged: bool) -> Conflict:
 
 
 class StageNotFound(NotFound):
-    def __init__(self) -> None:
-        super().__init__("No such stage: pick one of this workspace's stages.", path=("stageId",))
+    def __init__(self, *path: str) -> None:
+        super().__init__("No such stage: pick one of this workspace's stages.", path=path or ("stageId",))
 
 
 class OwnerNotFound(NotFound):

@@ -5,6 +5,7 @@ from typing import Protocol
 from uuid import UUID
 
 from app.common.domain import Channel
+from app.leads.domain.board import Card, Crowd, Gap
 from app.leads.domain.contact import SuppressionReason
 from app.leads.domain.lead import Engagement, LeadSource, NewLead
 from app.leads.domain.stage import Stage
@@ -32,6 +33,61 @@ class Leads(Protocol):
 
 class Stages(Protocol):
     async def add_all(self, workspace_id: UUID, stages: Sequence[Stage]) -> None: ...
+
+    async def hold_all(self, workspace_id: UUID) -> list[Stage]:
+        """In their order; until the commit nobody else makes, moves or deletes one, and no lead changes its stage."""
+
+    async def rename(self, workspace_id: UUID, id: UUID, name: str) -> None: ...
+
+    async def place(self, workspace_id: UUID, ids: Sequence[UUID]) -> None:
+        """Numbers them 0 .. n-1, in this order."""
+
+    async def hold_leads(self, workspace_id: UUID, id: UUID, *, at_most: int) -> bool:
+        """Keeps leads from coming into the stage, and those in it (deleted ones too) as they are, until the commit.
+        False: there are more."""
+
+    async def empty(
+        self, workspace_id: UUID, stage: Stage, into: Stage, *, fresh_rank: str, actor_id: UUID | None
+    ) -> list[UUID]:
+        """Its leads go to the end of `into`, in their order: the live ones, with their history and timeline."""
+
+    async def remove(self, workspace_id: UUID, id: UUID) -> None: ...
+
+
+class Board(Protocol):
+    async def hold_stage(self, workspace_id: UUID, id: UUID) -> Stage:
+        """Until the commit nobody else puts a lead into it. Raises StageNotFound."""
+
+    async def gap(self, workspace_id: UUID, stage_id: UUID, after_id: UUID | None, *, moving: UUID) -> Gap:
+        """After a lead of the stage (None, or one that is not in it: the top)."""
+
+    async def crowd(self, workspace_id: UUID, stage_id: UUID, gap: Gap, *, moving: UUID, size: int) -> Crowd:
+        """Up to `size` cards on each side of the gap."""
+
+    async def hold_cards(self, workspace_id: UUID, ids: Sequence[UUID]) -> list[Card]: ...
+
+    async def spread(
+        self, workspace_id: UUID, stage_id: UUID, ids: Sequence[UUID], ranks: Sequence[str]
+    ) -> list[UUID]:
+        """Those that were still in the stage."""
+
+    async def move(
+        self,
+        workspace_id: UUID,
+        id: UUID,
+        stage: Stage,
+        rank: str,
+        *,
+        lost_reason: str | None,
+        actor_id: UUID,
+    ) -> str | None:
+        """The name of the stage it left, which goes into its history; None: it stayed in its stage."""
+
+
+class Recorder(Protocol):
+    """Writes on the timelines of leads that are known to be there."""
+
+    async def __call__(self, entries: Sequence[Entry]) -> None: ...
 
 
 class Contacts(Protocol):

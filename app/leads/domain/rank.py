@@ -2,7 +2,7 @@
 
 Between two ranks there is always another one, so a move writes one row and no neighbour. A rank never ends in "0":
 nothing would come between "a" and "a0". A rank grows by a digit with every five or so insertions at one place; past
-`RANK_MAX` its neighbours are spread anew (docs/decisions/0019).
+`RANK_MAX` its neighbours are spread anew (docs/decisions/0020).
 """
 
 from collections.abc import Sequence

@@ -17,17 +17,23 @@ ATTEMPTS = 5
 REACH_OR_ADD = Statement(
     text(
         """
-        WITH fresh AS (
+        WITH held AS MATERIALIZED (
+            SELECT id FROM stage
+            WHERE workspace_id = cast(:workspace_id as uuid) AND NOT EXISTS (
+                SELECT FROM lead_identity
+                WHERE workspace_id = cast(:workspace_id as uuid) AND kind = 'EMAIL' AND value = :email
+                    AND released_at IS NULL
+            )
+            ORDER BY (kind = 'OPEN') DESC, position, id LIMIT 1 FOR KEY SHARE
+        ), fresh AS (
             INSERT INTO lead_identity (workspace_id, lead_id, kind, value, is_primary)
-            VALUES (cast(:workspace_id as uuid), cast(:lead_id as uuid), 'EMAIL', :email, true)
+            SELECT cast(:workspace_id as uuid), cast(:lead_id as uuid), 'EMAIL', :email, true FROM held
             ON CONFLICT DO NOTHING RETURNING lead_id
         ), created AS (
             INSERT INTO lead (workspace_id, id, name, email, stage_id, rank, source, handles)
-            SELECT cast(:workspace_id as uuid), fresh.lead_id, :name, :email, (
-                    SELECT s.id FROM stage s WHERE s.workspace_id = cast(:workspace_id as uuid)
-                    ORDER BY (s.kind = 'OPEN') DESC, s.position, s.id LIMIT 1
-                ), :rank, :source, array[cast(:email as text)]
-            FROM fresh
+            SELECT cast(:workspace_id as uuid), fresh.lead_id, :name, :email, held.id, :rank, :source,
+                array[cast(:email as text)]
+            FROM fresh, held
             RETURNING id
         )
         SELECT id FROM created
@@ -40,7 +46,7 @@ REACH_OR_ADD = Statement(
 )
 """The identity decides who makes the lead; its foreign key to the lead is checked at the statement's end.
 
-No row: another transaction won it after this one's snapshot; the next statement sees its lead.
+No row: another transaction won it after this one's snapshot, or deleted the first stage; the next statement sees that.
 """
 HOLD_LIVE = Statement(
     text(
@@ -115,7 +121,7 @@ class ContactRepository:
             if row is not None and (row["id"] == new_id or await self._hold(workspace_id, row["id"])):
                 lead_id: UUID = row["id"]
                 return lead_id
-        raise RuntimeError("An identity is taken, and nobody has it.")
+        raise RuntimeError("An identity is taken, and nobody has it; or there is no stage.")
 
     async def _hold(self, workspace_id: UUID, lead_id: UUID) -> bool:
         """Until the commit; False: it was deleted or merged away since it was found."""

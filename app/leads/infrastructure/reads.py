@@ -35,7 +35,7 @@ from app.leads.infrastructure.tables import NEVER, lead, lead_identity, lead_tag
 
 PLAIN = (
     *("name", "email", "phone", "company", "title", "avatar_url", "rank", "source", "engagement", "score"),
-    *("metadata", "version", "created_at", "updated_at", "deleted_at"),
+    *("metadata", "version", "created_at", "updated_at", "deleted_at", "lost_reason"),
 )
 
 STAGES = Statement(
@@ -158,6 +158,7 @@ def lead_fields(prefix: str = "", *, with_identities: bool) -> list[ColumnElemen
         "id": cast(lead.c.id, Text),
         "key": lead.c.id,
         **{name: lead.c[name] for name in PLAIN},
+        "stage_entered_at": func.coalesce(lead.c.stage_entered_at, lead.c.created_at),
         "stage_id": cast(lead.c.stage_id, Text),
         "stage_name": stage.c.name,
         "stage_kind": stage.c.kind,

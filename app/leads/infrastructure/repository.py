@@ -1,4 +1,4 @@
-"""Implements the ports `Leads` and `Stages`."""
+"""Implements the port `Leads`."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -12,7 +12,6 @@ from app.common.work import Work
 from app.leads.domain.errors import OwnerNotFound, StageNotFound, TagsNotFound
 from app.leads.domain.identity import IdentityKind
 from app.leads.domain.lead import LeadSource, NewLead, rank_of
-from app.leads.domain.stage import Stage
 from app.leads.infrastructure.erased import refuse_erased
 from app.leads.infrastructure.identities import add_identities
 from app.leads.infrastructure.tables import lead_tag, stage
@@ -41,7 +40,7 @@ ADD = Statement(
         """
     )
 )
-FIRST_STAGE = Statement(
+HOLD_STAGE = Statement(
     select(stage.c.id)
     .where(
         stage.c.workspace_id == bindparam("workspace_id"),
@@ -49,7 +48,9 @@ FIRST_STAGE = Statement(
     )
     .order_by((stage.c.kind == text("'OPEN'")).desc(), stage.c.position, stage.c.id)
     .limit(1)
+    .with_for_update(key_share=True, read=True)
 )
+STAGE_ATTEMPTS = 5
 
 
 class LeadRepository:
@@ -107,12 +108,14 @@ class LeadRepository:
         await self._work.execute(insert(lead_tag), rows)
 
     async def stage(self, workspace_id: UUID, stage_id: UUID | None) -> UUID:
-        """`stage_id`, or the first open stage for None. Raises StageNotFound."""
-        row = await self._work.fetch_one(FIRST_STAGE, workspace_id=workspace_id, stage_id=stage_id)
-        if row is None:
-            raise StageNotFound
-        found: UUID = row["id"]
-        return found
+        """`stage_id`, or the first open stage for None: held until the commit, and before any lead (a stage's deletion
+        takes them in this order). Raises StageNotFound."""
+        # The first stage may be deleted while it is waited for: then another one is the first.
+        for _ in range(1 if stage_id else STAGE_ATTEMPTS):
+            if row := await self._work.fetch_one(HOLD_STAGE, workspace_id=workspace_id, stage_id=stage_id):
+                found: UUID = row["id"]
+                return found
+        raise StageNotFound
 
     async def check_owner(self, workspace_id: UUID, owner_id: UUID | None) -> None:
         """Raises OwnerNotFound; holds the membership until the commit."""
@@ -127,23 +130,3 @@ class LeadRepository:
         for position, tag_id in enumerate(tag_ids):
             if tag_id not in found:
                 raise TagsNotFound(position, path)
-
-
-class StageRepository:
-    def __init__(self, work: Work) -> None:
-        self._work = work
-
-    async def add_all(self, workspace_id: UUID, stages: Sequence[Stage]) -> None:
-        await self._work.execute(
-            insert(stage),
-            [
-                {
-                    "workspace_id": workspace_id,
-                    "id": s.id,
-                    "name": s.name,
-                    "kind": s.kind.value,
-                    "position": s.position,
-                }
-                for s in stages
-            ],
-        )

@@ -22,7 +22,6 @@ from app.common.graphql import (
     selects,
 )
 from app.leads.domain.search import LeadSort, search_terms
-from app.leads.domain.stage import StageKind
 from app.leads.presentation.types import (
     Lead,
     LeadConnection,
@@ -41,10 +40,7 @@ class LeadsQuery:
         workspace_id = info.context.signed_in.workspace_id
         async with info.context.doors.open_reads(workspace_id) as reads:
             rows = await list_stages(reads, workspace_id)
-        return [
-            Stage(id=row["id"], name=row["name"], kind=StageKind(row["kind"]), position=row["position"])
-            for row in rows
-        ]
+        return [Stage.of(row) for row in rows]
 
     @query(requires=Role.VIEWER, description="A lead by its id; null when there is none.")
     async def lead(self, info: Info, id: Id) -> Lead | None:

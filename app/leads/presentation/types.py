@@ -38,6 +38,7 @@ from app.tags.presentation.types import Tag
 
 if TYPE_CHECKING:
     from app.imports.presentation.types import Provenance
+    from app.leads.presentation.board import StageChange
     from app.people.presentation.types import Merge
 
 
@@ -93,6 +94,10 @@ class Stage:
     kind: StageKind = strawberry.field(description="What it means for the sale.")
     position: int = strawberry.field(description="Its place on the board, from 0.")
 
+    @classmethod
+    def of(cls, row: asyncpg.Record | Joined) -> "Stage":
+        return cls(id=row["id"], name=row["name"], kind=StageKind(row["kind"]), position=row["position"])
+
 
 @strawberry.type(
     description="One address, number or profile of a lead; it belongs to no other lead of the workspace."
@@ -114,7 +119,9 @@ class Lead:
     title: str | None = strawberry.field(description="The job title.")
     avatar_url: str | None = strawberry.field(description="A picture's address, as imported.")
     stage: Stage = strawberry.field(description="Its stage.")
-    rank: str = strawberry.field(description="Its place within the stage: sort as text.")
+    rank: str = strawberry.field(description="Its place within the stage: sort as text, then by id.")
+    stage_entered_at: datetime = strawberry.field(description="When it came into its stage.")
+    lost_reason: str | None = strawberry.field(description="Why it is lost, if somebody said so.")
     owner: User | None = strawberry.field(description="The member who looks after it.")
     source: LeadSource = strawberry.field(description="Where it came from first.")
     engagement: Engagement = strawberry.field(description="How far the exchange of messages has come.")
@@ -148,6 +155,13 @@ class Lead:
         found: list[Any] = await info.context.loader("merges").load(UUID(self.id))
         return found
 
+    @nested(description="From which stage to which it went, newest first.")
+    async def stage_changes(
+        self, info: Info, first: First = 20
+    ) -> list[Annotated["StageChange", strawberry.lazy("app.leads.presentation.board")]]:
+        found: list[Any] = await info.context.loader("stage_changes").load((UUID(self.id), page_size(first)))
+        return found
+
     @classmethod
     def of(cls, row: asyncpg.Record | Joined, tags: Mapping[str, Tag]) -> "Lead":
         owner = (
@@ -169,13 +183,10 @@ class Lead:
             company=row["company"],
             title=row["title"],
             avatar_url=row["avatar_url"],
-            stage=Stage(
-                id=row["stage_id"],
-                name=row["stage_name"],
-                kind=StageKind(row["stage_kind"]),
-                position=row["stage_position"],
-            ),
+            stage=Stage.of(Joined(row, "stage_")),
             rank=row["rank"],
+            stage_entered_at=row["stage_entered_at"],
+            lost_reason=row["lost_reason"],
             owner=owner,
             source=LeadSource(row["source"]),
             engagement=Engagement(row["engagement"]),
