@@ -28,8 +28,10 @@ from app.conversations.wiring import presence_service
 from app.embedded.mailbox_page import mailbox_routes
 from app.files.presentation.uploads import file_routes
 from app.graphql.graphiql import graphiql_routes
+from app.graphql.inputs import lead_filter
 from app.graphql.view import GraphQLView
 from app.imports.wiring import DUE, import_jobs
+from app.leads.presentation.exports import lead_export_routes
 from app.leads.wiring import DUE as BULK_CHANGE
 from app.leads.wiring import bulk_changes
 from app.people.presentation.exports import export_routes
@@ -115,13 +117,18 @@ def create_app(settings: Settings | None = None) -> Starlette:
             *people_pages(settings),
             *mailbox_routes(settings),
             *webhook_routes(settings, process.doors),
-            *file_routes(settings, process.doors, process.services["accounts"], lambda: view.limiter),
-            *export_routes(settings, process.doors, process.services["accounts"], lambda: view.limiter),
+            *_member_routes(settings, process, view),
             *health_routes(process.doors, DUE_TABLES),
         ],
         middleware=front_door(settings),
         lifespan=lifespan,
     )
+
+
+def _member_routes(settings: Settings, process: Process, view: GraphQLView) -> list[Route]:
+    """Beside /graphql what members send files to and fetch files from."""
+    shared = (settings, process.doors, process.services["accounts"], lambda: view.limiter)
+    return [*file_routes(*shared), *export_routes(*shared), *lead_export_routes(*shared, lead_filter)]
 
 
 def _warm_up() -> None:

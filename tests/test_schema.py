@@ -55,7 +55,7 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
         Role.MEMBER,
         frozenset(
             {"createTag", "updateTag", "deleteTag", "createLead", "importLeads", "addNote", "suppress"}
-            | {"changeLeads"}
+            | {"changeLeads", "leadsExportUrl"}
             | {"updateLead", "addIdentity", "removeIdentity", "deleteLeads", "restoreLeads", "tagLeads"}
             | {"mergeLeads", "unmergeLeads"}
             | {"moveLead"}

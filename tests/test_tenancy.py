@@ -9,6 +9,8 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
@@ -138,7 +140,14 @@ class Probe:
         )
         assert "INTERNAL_SERVER_ERROR" not in response.text, f"{operation.name} {variables}: {response.text}"
         assert "GRAPHQL_VALIDATION_FAILED" not in response.text, f"{operation.name}: {response.text}"
-        return as_text(response.json())
+        return as_text(await self._opened(response.json()))
+
+    async def _opened(self, answer: Any) -> Any:
+        """What a link gives, in the link's place: that itself holds what was sent, and no row."""
+        if link := (answer.get("data") or {}).get("leadsExportUrl"):
+            url = urlsplit(link)
+            answer["data"]["leadsExportUrl"] = (await self.server.http.get(f"{url.path}?{url.query}")).text
+        return answer
 
     def _foreign(self, person: Person, kind: str, slot: Slot) -> str:
         """Their newest. As an idempotency key one that was not sent yet: in a workspace a key is fresh but once."""

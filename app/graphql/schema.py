@@ -41,6 +41,7 @@ from app.leads.presentation.board import (
     load_stage_changes,
 )
 from app.leads.presentation.bulk_changes import BulkChangesMutation, BulkChangesQuery
+from app.leads.presentation.exports import LeadExportsQuery
 from app.leads.presentation.mutations import LeadsMutation
 from app.leads.presentation.queries import LeadsQuery, load_leads
 from app.leads.presentation.record import RecordMutation
@@ -66,6 +67,7 @@ class Query(
     SuppressionsQuery,
     BulkChangesQuery,
     BoardQuery,
+    LeadExportsQuery,
     ImportsQuery,
     ChannelsQuery,
     ConversationsQuery,

@@ -43,6 +43,8 @@ from app.leads.infrastructure.erasing import (
     is_long_deleted,
     old_deleted_leads,
 )
+from app.leads.infrastructure.export_links import ExportLinks, LinkExpired
+from app.leads.infrastructure.export_reads import export_locale, export_page, role_now
 from app.leads.infrastructure.exporting import export_leads, person_of
 from app.leads.infrastructure.identities import (
     add_identities,
@@ -194,9 +196,11 @@ __all__ = [
     "REASSIGNED_WITH_LEADS",
     "WAITING",
     "ColumnPage",
+    "ExportLinks",
     "HeldLead",
     "LeadConditions",
     "LeadRepository",
+    "LinkExpired",
     "LostTheRace",
     "WantedColumn",
     "add_identities",
@@ -213,6 +217,8 @@ __all__ = [
     "erase_leads",
     "erased_among",
     "export_leads",
+    "export_locale",
+    "export_page",
     "fail_bulk_change",
     "find_holders",
     "follow_conversations",
@@ -239,6 +245,7 @@ __all__ = [
     "refresh_contacts",
     "release_identities",
     "remove_identities",
+    "role_now",
     "run_bulk_change",
     "selection_use_cases",
     "stage_changes_of",

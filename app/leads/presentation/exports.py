@@ -1,0 +1,271 @@
+"""`GET /export/leads.csv`: the leads of a filter as a spreadsheet, in a stream. Errors are RFC 9457 problems.
+
+A page is read in a short transaction and written before the next is read: memory stays as it is however many leads
+there are, and a slow client holds no transaction. What cannot be finished is cut off without the end that HTTP gives a
+whole answer, so that a client knows it for broken.
+"""
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import asyncpg
+import orjson
+import strawberry
+from graphql import GraphQLError
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from app.accounts.domain.audit import Author
+from app.accounts.wiring import AccountsServices, record_audit
+from app.common import telemetry
+from app.common.domain import Actor, Role, SalesPadError
+from app.common.graphql import Info, query
+from app.common.http import Refused, problem, sign_in_member, try_again
+from app.common.paging import Keyset
+from app.common.work import Doors, Unavailable
+from app.leads.domain.sheet import SEPARATOR, headings, identity_cells, phone_cell, text_cell
+from app.leads.presentation.queries import lead_conditions
+from app.leads.presentation.types import LeadFilter
+from app.leads.wiring import (
+    ExportLinks,
+    LeadConditions,
+    LinkExpired,
+    count_leads,
+    export_locale,
+    export_page,
+    role_now,
+)
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.common.ratelimit import RateLimiter
+
+PATH = "/export/leads.csv"
+PAGE_ROWS = 1000
+AT_ONCE = 4
+"""Exports a process writes at once: each holds a connection of the pool now and then, and a core while it formats."""
+MAX_FILTER = 20_000
+NEEDS = "Exporting leads needs the role MEMBER and the web app or an API key."
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""Without it Excel takes UTF-8 for the computer's own code page."""
+
+
+@strawberry.type
+class LeadExportsQuery:
+    @query(
+        requires=Role.MEMBER,
+        description="Where the leads of a filter can be fetched as CSV, for five minutes, by whoever has the link: as "
+        "the one who asked for it, as long as they may.",
+    )
+    async def leads_export_url(
+        self,
+        info: Info,
+        filter: Annotated[LeadFilter | None, strawberry.argument(description="Which; null: all.")] = None,
+    ) -> str:
+        settings = info.context.settings
+        link = ExportLinks(settings).make(info.context.signed_in, lead_conditions(filter))
+        return f"{settings.base_url}{PATH}?link={link}"
+
+
+@dataclass
+class LeadExports:
+    """What the route needs, and how many exports are being written."""
+
+    settings: Settings
+    doors: Doors
+    accounts: AccountsServices
+    limiter: "Callable[[], RateLimiter]"
+    filter_of: Callable[[object], LeadFilter]
+    """From parsed JSON. Raises Invalid."""
+    writing: int = field(default=0, init=False)
+
+    async def give_out(self, request: Request) -> Response:
+        try:
+            strange = set(request.query_params) - {"filter", "link"}
+            if strange or len(request.query_params) != len(request.query_params.multi_items()):
+                raise Refused(problem(400, "BAD_REQUEST", "Give `filter` or `link`, once, and nothing else."))
+            actor, conditions = await self._asked_for(request)
+        except Refused as refused:
+            return refused.answer
+        except LinkExpired:
+            return problem(410, "GONE", "This link is too old: ask for a new one.")
+        except SalesPadError as refusal:
+            at = ".".join(dict.fromkeys(("filter", *refusal.path)))
+            return problem(400, "BAD_REQUEST", f"{at}: {refusal.message}")
+        except GraphQLError as error:
+            return problem(400, "BAD_REQUEST", f"filter: {error.message}")
+        except Unavailable:
+            return try_again()
+        return _Turn(self, actor, conditions, has_body=request.method != "HEAD")
+
+    async def _asked_for(self, request: Request) -> tuple[Actor, LeadConditions]:
+        """Who asks for what. Raises Refused, LinkExpired, Invalid, GraphQLError, Unavailable."""
+        text = request.query_params.get("link")
+        if text is None:
+            actor = await sign_in_member(request, self.accounts, self.limiter(), needs=NEEDS)
+            return actor, self._conditions(request.query_params.get("filter"))
+        link = ExportLinks(self.settings).read(text)
+        if link is None or "filter" in request.query_params:
+            raise Refused(problem(404, "NOT_FOUND", "There is no such export, or the link is not whole."))
+        if self.accounts.revocations.is_revoked(link.actor):
+            raise Refused(problem(403, "FORBIDDEN", "Whoever asked for this link has signed out or left."))
+        allowance = await self.limiter().hit(link.actor)
+        if not allowance.is_allowed:
+            raise Refused(
+                problem(429, "RATE_LIMITED", "Too many requests: wait a little.", allowance.headers)
+            )
+        return link.actor, link.conditions
+
+    def _conditions(self, filter: str | None) -> LeadConditions:
+        """Raises Refused, Invalid, GraphQLError."""
+        if filter is None:
+            return LeadConditions()
+        try:
+            if len(filter) > MAX_FILTER:
+                raise ValueError("too long")
+            given = orjson.loads(filter)
+        except ValueError:
+            detail = f"filter: Give a LeadFilter as JSON, of at most {MAX_FILTER:,} characters."
+            raise Refused(problem(400, "BAD_REQUEST", detail)) from None
+        return lead_conditions(self.filter_of(given))
+
+    async def begun(self, actor: Actor, conditions: LeadConditions) -> tuple[str, list[asyncpg.Record]]:
+        """The workspace's locale and the first page; written down in the audit log. Raises Refused, Unavailable."""
+        workspace_id = actor.workspace_id
+        async with self.doors.open_work(workspace_id, actor) as work:
+            role = await role_now(work, workspace_id, actor.user_id)
+            if role is None or not role.includes(Role.MEMBER):
+                raise Refused(problem(403, "FORBIDDEN", NEEDS))
+            count = await count_leads(work, workspace_id, conditions)
+            locale = await export_locale(work, workspace_id)
+            told = {"leads": count} if count is not None else {"leadsMoreThan": 10_000}
+            told["conditions"] = len(conditions.used)
+            await record_audit(work, workspace_id, Author.of(actor), "leads.exported", after=told)
+            rows = await export_page(work, workspace_id, conditions, limit=PAGE_ROWS, after=None)
+        return locale, rows
+
+    async def pages(
+        self, actor: Actor, conditions: LeadConditions, locale: str, rows: list[asyncpg.Record]
+    ) -> AsyncIterator[bytes]:
+        """Raises Unavailable, PermissionError once the person may not any more."""
+        yield BYTE_ORDER_MARK + _lines([headings(locale)])
+        while rows:
+            after = Keyset(rows[-1]["moment"], rows[-1]["id"])
+            is_last = len(rows) < PAGE_ROWS
+            yield await asyncio.to_thread(_page, rows)
+            if is_last:
+                return
+            if self.accounts.revocations.is_revoked(actor):
+                raise PermissionError("revoked")
+            async with self.doors.open_reads(actor.workspace_id) as reads:
+                rows = await export_page(reads, actor.workspace_id, conditions, limit=PAGE_ROWS, after=after)
+
+
+class _Turn(Response):
+    """An export that begins when its turn comes, and none beyond `AT_ONCE`."""
+
+    def __init__(
+        self, exports: LeadExports, actor: Actor, conditions: LeadConditions, *, has_body: bool
+    ) -> None:
+        self._exports, self._actor, self._conditions = exports, actor, conditions
+        self._has_body = has_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._exports.writing >= AT_ONCE:
+            detail = "Several exports are being written: try again in a moment."
+            await problem(503, "UNAVAILABLE", detail, {"Retry-After": "10"})(scope, receive, send)
+            return
+        self._exports.writing += 1
+        try:
+            answer = await self._answer()
+            await answer(scope, receive, send)
+        finally:
+            self._exports.writing -= 1
+
+    async def _answer(self) -> Response:
+        headers = {
+            "Content-Type": "text/csv; charset=utf-8",
+            "Content-Disposition": f'attachment; filename="leads-{datetime.now(UTC):%Y-%m-%d}.csv"',
+        }
+        if not self._has_body:
+            return Response(headers=headers)
+        try:
+            locale, rows = await self._exports.begun(self._actor, self._conditions)
+        except Refused as refused:
+            return refused.answer
+        except Unavailable:
+            return try_again()
+        pages = self._exports.pages(self._actor, self._conditions, locale, rows)
+        return _Stream(pages, headers=headers, stuck_s=self._exports.settings.socket_stuck_s)
+
+
+class _Stream(StreamingResponse):
+    """Cut off where the database, the person's right or the client's patience ends: without its last chunk."""
+
+    def __init__(self, pages: AsyncIterator[bytes], *, headers: dict[str, str], stuck_s: float) -> None:
+        super().__init__(pages, headers=headers)
+        self._stuck_s = stuck_s
+
+    async def stream_response(self, send: Send) -> None:
+        async def send_in_time(message: dict[str, object]) -> None:
+            async with asyncio.timeout(self._stuck_s):
+                await send(message)
+
+        try:
+            await super().stream_response(send_in_time)  # type: ignore[arg-type]
+        except (Unavailable, TimeoutError, PermissionError) as error:
+            telemetry.log.warning("export cut off", reason=type(error).__name__)
+
+
+def lead_export_routes(
+    settings: Settings,
+    doors: Doors,
+    accounts: AccountsServices,
+    limiter: "Callable[[], RateLimiter]",
+    filter_of: Callable[[object], LeadFilter],
+) -> list[Route]:
+    exports = LeadExports(settings, doors, accounts, limiter, filter_of)
+    return [Route(PATH, exports.give_out, methods=["GET"])]
+
+
+def _page(rows: Sequence[asyncpg.Record]) -> bytes:
+    return _lines([_cells(row) for row in rows])
+
+
+def _lines(lines: Sequence[Sequence[str]]) -> bytes:
+    """RFC 4180."""
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\r\n").writerows(lines)
+    return written.getvalue().encode()
+
+
+def _cells(row: asyncpg.Record) -> list[str]:
+    return [
+        str(row["id"]),
+        text_cell(row["name"]),
+        text_cell(row["email"]),
+        phone_cell(row["phone"]),
+        text_cell(row["company"]),
+        text_cell(row["title"]),
+        *identity_cells(row["identities"]),
+        text_cell(row["stage"]),
+        text_cell(row["owner"]),
+        text_cell(row["owner_email"]),
+        row["source"],
+        row["engagement"],
+        str(row["score"]),
+        text_cell(SEPARATOR.join(row["tags"])),
+        *(_moment(row[name]) for name in ("created_at", "updated_at", "last_touch_at")),
+        "" if row["metadata"] == "{}" else text_cell(row["metadata"]),
+    ]
+
+
+def _moment(at: datetime | None) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if at else ""
