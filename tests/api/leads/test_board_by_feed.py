@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from app.common.domain import Role
 from app.common.work import Doors
-from tests.factories.accounts import Person
+from tests.factories.accounts import Person, add_member
 from tests.factories.board import BOARD, lead_in, move, stage_ids
 from tests.fixtures.feed import feed_cursor
 from tests.fixtures.graphql import open_socket
@@ -114,7 +115,8 @@ async def test_every_board_kept_by_the_feed_alone_is_the_board(
     leads = [await lead_in(ana, stages[n % 4]) for n in range(LEADS)]
     async with doors.open_work(ana.workspace_id) as work:
         await work.execute(NO_ROOM, {"workspace_id": ana.workspace_id})
-    clients = [Client(ana) for _ in range(CLIENTS)]
+    others = [await add_member(doors, ana, role=Role.MEMBER) for _ in range(CLIENTS - 1)]
+    clients = [Client(person) for person in (ana, *others)]
     async with AsyncExitStack() as stack:
         for client in clients:
             await stack.enter_async_context(following(client, api_server.ws_url))
