@@ -69,6 +69,12 @@ END
 $$
 """
 """Where leads' rows lie, for the statement that asks; NULL: more than `at_most`. Ids would cost a look-up each."""
+KEYS = {
+    "company": "folded(company)",
+    "phone": "right(phone, 8)",
+    "email": "nullif(replace(split_part(split_part(email, '@', 1), '+', 1), '.', ''), '')",
+}
+"""What two leads of one name have alike where they may be one person."""
 
 
 def upgrade() -> None:
@@ -103,6 +109,7 @@ def downgrade() -> None:
         "uq_lead_identity_workspace_id_kind_value", "lead_identity", ["workspace_id", "kind", "value"]
     )
     for column in (
+        *(f"{key}_key" for key in KEYS),
         "lexemes",
         "name_key",
         "handles",
@@ -141,15 +148,21 @@ def widen_leads() -> None:
             )
             """
         )
+    keys = "".join(
+        f"""
+            -- squawk-ignore adding-field-with-default
+            ADD COLUMN {name}_key text COLLATE "C" GENERATED ALWAYS AS ({made}) STORED,"""
+        for name, made in KEYS.items()
+    )
     op.execute(
-        """
+        f"""
         ALTER TABLE lead
             -- squawk-ignore changing-column-type
             ALTER COLUMN rank TYPE text COLLATE "C",
             ADD COLUMN stage_entered_at timestamptz,
             ADD COLUMN lost_reason text,
             ADD COLUMN basis text,
-            ADD COLUMN merged_into_id uuid,
+            ADD COLUMN merged_into_id uuid,{keys}
             -- squawk-ignore adding-field-with-default
             ADD COLUMN name_key text COLLATE "C" GENERATED ALWAYS AS (folded(name)) STORED NOT NULL,
             -- squawk-ignore adding-field-with-default
@@ -168,6 +181,12 @@ INDEXES = {
     "ix_lead_owner": "lead (workspace_id, owner_id, created_at DESC, id DESC) WHERE deleted_at IS NULL",
     "ix_lead_deleted": "lead (workspace_id, deleted_at DESC, id DESC) WHERE deleted_at IS NOT NULL",
     "ix_lead_merged": "lead (workspace_id, merged_into_id) WHERE merged_into_id IS NOT NULL",
+    **{
+        f"ix_lead_same_{key}": (
+            f"lead (workspace_id, name_key, {key}_key) WHERE deleted_at IS NULL AND {key}_key IS NOT NULL"
+        )
+        for key in KEYS
+    },
     # A search reads all that is still pending: kept short.
     "ix_lead_lexemes": "lead USING gin (lexemes) WITH (gin_pending_list_limit = 256)",
     "ix_suppression_newest": "suppression (workspace_id, created_at DESC, id DESC)",

@@ -42,6 +42,9 @@ class StageColumns(EditedColumns):
 stage = Table("stage", metadata, StageColumns, workspace_key())
 
 
+EMAIL_KEY = "nullif(replace(split_part(split_part(email, '@', 1), '+', 1), '.', ''), '')"
+
+
 class LeadColumns(EditedColumns):
     name: Named[str] = Column(Text)
     email: Named[str | None] = Column(Text)
@@ -74,6 +77,11 @@ class LeadColumns(EditedColumns):
     """The values of its identities."""
     name_key: Named[str] = Column(Text(collation="C"), Computed("folded(name)", persisted=True))
     """The name without case and accents: what lists by name sort by, and doubles are found by."""
+    company_key: Named[str | None] = Column(Text(collation="C"), Computed("folded(company)", persisted=True))
+    phone_key: Named[str | None] = Column(Text(collation="C"), Computed("right(phone, 8)", persisted=True))
+    email_key: Named[str | None] = Column(Text(collation="C"), Computed(EMAIL_KEY, persisted=True))
+    """What leads of one name have alike that may be one person: the company without case and accents, the end of the
+    phone number, what stands before an address's @ without dots and +tag."""
     lexemes: Named[str | None] = Column(
         TSVECTOR, Computed("lead_lexemes(workspace_id, name, company, title, handles)", persisted=True)
     )
@@ -102,6 +110,16 @@ lead = Table(
     ),
     Index("ix_lead_board", "workspace_id", "stage_id", "rank", "id", postgresql_where=LIVE),
     Index("ix_lead_name", "workspace_id", "name_key", "id", postgresql_where=LIVE),
+    *(
+        Index(
+            f"ix_lead_same_{key}",
+            "workspace_id",
+            "name_key",
+            f"{key}_key",
+            postgresql_where=text(f"deleted_at IS NULL AND {key}_key IS NOT NULL"),
+        )
+        for key in ("company", "phone", "email")
+    ),
     Index("ix_lead_score", "workspace_id", text("score DESC"), text("id DESC"), postgresql_where=LIVE),
     Index(
         "ix_lead_touch",

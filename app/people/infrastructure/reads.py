@@ -33,53 +33,58 @@ ONE = Statement(
         """
     )
 )
-# Names come out of their index in order, so that a page of groups ends the search: leads are looked at only where a
-# name comes twice.
-DUPLICATES = Statement(
-    text(
-        """
-        WITH same_number AS (
-            SELECT 'SAME_NUMBER' AS reason, p.value AS key, array[least(w.lead_id, p.lead_id),
-                greatest(w.lead_id, p.lead_id)] AS ids
+
+
+def _same(rank: int, reason: str, key: str) -> str:
+    """Groups of one name and one key in the order of their index, which alone is read: the page's end ends it. A lead
+    has one key of each kind, so that no group of a reason is another one of it."""
+    of_leads = "workspace_id = cast(:workspace_id as uuid) AND deleted_at IS NULL"
+    return f"""(
+            SELECT {rank} AS rank, '{reason}' AS reason, g.name_key, g.key, array(
+                SELECT id FROM lead
+                WHERE {of_leads} AND name_key = g.name_key AND {key} = g.key
+                ORDER BY id LIMIT cast(:group as bigint)
+            ) AS ids
+            FROM (
+                SELECT name_key, {key} AS key FROM lead
+                WHERE {of_leads} AND {key} IS NOT NULL
+                GROUP BY name_key, {key} HAVING count(*) > 1
+                ORDER BY name_key, {key}
+            ) g
+            WHERE NOT EXISTS (
+                SELECT FROM lead WHERE {of_leads} AND name_key = g.name_key OFFSET cast(:common as bigint)
+            )
+            ORDER BY g.name_key, g.key LIMIT cast(:first as bigint)
+        )"""  # noqa: S608 - names of ours
+
+
+REASONS = {
+    "SAME_NAME_AND_PHONE": "phone_key",
+    "SAME_NAME_AND_EMAIL": "email_key",
+    "SAME_NAME_AND_COMPANY": "company_key",
+}
+"""The strongest first."""
+SAME_NUMBER = """(
+            SELECT 0 AS rank, 'SAME_NUMBER' AS reason, '' COLLATE "C" AS name_key, w.value AS key, array[
+                least(w.lead_id, p.lead_id), greatest(w.lead_id, p.lead_id)
+            ] AS ids
             FROM lead_identity w JOIN lead_identity p
                 ON p.workspace_id = w.workspace_id AND p.kind = 'PHONE' AND p.value = w.value
                     AND p.released_at IS NULL AND p.lead_id <> w.lead_id
             WHERE w.workspace_id = cast(:workspace_id as uuid) AND w.kind = 'WHATSAPP' AND w.released_at IS NULL
             ORDER BY w.value LIMIT cast(:first as bigint)
-        ), same_name AS (
-            SELECT g.reason, n.name_key AS key, g.ids
-            FROM (
-                SELECT name_key FROM lead
-                WHERE workspace_id = cast(:workspace_id as uuid) AND deleted_at IS NULL
-                GROUP BY name_key HAVING count(*) BETWEEN 2 AND cast(:common as bigint)
-                ORDER BY name_key
-            ) n CROSS JOIN LATERAL (
-                SELECT DISTINCT ON (found.ids) found.ids, found.reason, found.rank FROM (
-                    SELECT k.rank, k.reason, (array_agg(DISTINCT l.id))[1 : cast(:group as int)] AS ids
-                    FROM lead l CROSS JOIN LATERAL (
-                        SELECT 3 AS rank, 'SAME_NAME_AND_COMPANY' AS reason, folded(l.company) AS key
-                        WHERE l.company IS NOT NULL
-                        UNION ALL
-                        SELECT 1, 'SAME_NAME_AND_PHONE', right(h.value, 8) FROM unnest(l.handles) AS h(value)
-                        WHERE h.value LIKE '+%'
-                        UNION ALL
-                        SELECT 2, 'SAME_NAME_AND_EMAIL',
-                            replace(split_part(split_part(h.value, '@', 1), '+', 1), '.', '')
-                        FROM unnest(l.handles) AS h(value) WHERE h.value LIKE '_%@%'
-                    ) k
-                    WHERE l.workspace_id = cast(:workspace_id as uuid) AND l.name_key = n.name_key
-                        AND l.deleted_at IS NULL
-                    GROUP BY k.rank, k.reason, k.key HAVING count(DISTINCT l.id) > 1
-                ) found
-                ORDER BY found.ids, found.rank
-            ) g
-            ORDER BY n.name_key, g.rank, g.ids LIMIT cast(:first as bigint)
-        )
+        )"""
+DUPLICATES = Statement(
+    text(
+        f"""
         SELECT reason, ids FROM (
-            SELECT 0 AS part, * FROM same_number UNION ALL SELECT 1, * FROM same_name
+            SELECT DISTINCT ON (name_key, ids) * FROM (
+                {" UNION ALL ".join([SAME_NUMBER, *(_same(n, *one) for n, one in enumerate(REASONS.items(), 1))])}
+            ) found
+            ORDER BY name_key, ids, rank
         ) g
-        ORDER BY part, key, ids LIMIT cast(:first as bigint)
-        """
+        ORDER BY name_key, rank, key LIMIT cast(:first as bigint)
+        """  # noqa: S608 - names of ours
     )
 )
 

@@ -38,8 +38,9 @@ class Merge:
 class DuplicateGroup:
     reason: str = strawberry.field(
         description="Why: SAME_NUMBER (one's phone is another's WhatsApp), or the same name without regard to case and "
-        "accents, and SAME_NAME_AND_PHONE (the last 8 digits), SAME_NAME_AND_EMAIL (what stands before the @, without "
-        "dots and +tag) or SAME_NAME_AND_COMPANY."
+        "accents, and SAME_NAME_AND_PHONE (the last 8 digits of the lead's phone), SAME_NAME_AND_EMAIL (what stands "
+        "before the @ of its e-mail, without dots and +tag) or SAME_NAME_AND_COMPANY. A name that more than 50 leads "
+        "have tells nothing."
     )
     leads: list[Lead] = strawberry.field(description="Two to 20 of them, the oldest first.")
 
