@@ -135,7 +135,7 @@ def _report(seeded: Seeded, password: str) -> str:
     elif seeded.has_new_password:
         news = "is there already; its three logins have a new password"
     else:
-        news = "is there already; nothing was made"
+        news = "is there already" + ("" if seeded.more_leads else "; nothing was made")
     if seeded.more_leads:
         news += f"; {seeded.more_leads:,} further leads were added"
     lines = [f"{WORKSPACE}: {news}."]

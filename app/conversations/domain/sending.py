@@ -33,7 +33,8 @@ class AccountCannotSend(Conflict):
 class AddressSuppressed(Conflict):
     def __init__(self, *path: str) -> None:
         super().__init__(
-            "Nothing may be sent to this address: it bounced, complained or asked not to be written to.",
+            "Nothing may be sent to this address: it bounced, complained or asked not to be written to."
+            " An admin can lift its suppression.",
             path=path,
         )
 

@@ -11,13 +11,16 @@ from app.common.work import Reads
 
 SECTIONS = {
     "conversations": """
-        SELECT id, lead_id AS "leadId", account_id AS "accountId", channel, contact_address AS "contactAddress", status,
-            is_dormant AS "isDormant", assignee_id AS "assigneeId", snoozed_until AS "snoozedUntil", subject,
-            created_at AS "createdAt", last_message_at AS "lastMessageAt", last_inbound_at AS "lastInboundAt",
-            last_outbound_at AS "lastOutboundAt", message_count AS "messageCount", inbound_count AS "inboundCount"
-        FROM conversation
-        WHERE workspace_id = cast(:workspace_id as uuid) AND lead_id = ANY (cast(:lead_ids as uuid[]))
-        ORDER BY created_at, id
+        SELECT c.id, c.lead_id AS "leadId", c.account_id AS "accountId", a.address AS "accountAddress", c.channel,
+            c.contact_address AS "contactAddress", c.status, c.is_dormant AS "isDormant",
+            c.assignee_id AS "assigneeId", c.snoozed_until AS "snoozedUntil", c.subject,
+            c.created_at AS "createdAt", c.last_message_at AS "lastMessageAt", c.last_inbound_at AS "lastInboundAt",
+            c.last_outbound_at AS "lastOutboundAt", c.message_count AS "messageCount",
+            c.inbound_count AS "inboundCount"
+        FROM conversation c
+            JOIN channel_account a ON (a.workspace_id, a.id) = (c.workspace_id, c.account_id)
+        WHERE c.workspace_id = cast(:workspace_id as uuid) AND c.lead_id = ANY (cast(:lead_ids as uuid[]))
+        ORDER BY c.created_at, c.id
     """,
     "messages": """
         SELECT m.id, m.conversation_id AS "conversationId", m.position, m.direction, m.author_kind AS "authorKind",

@@ -8,7 +8,10 @@ from app.common.domain import Conflict, NotFound, Refusals
 
 class LeadNotFound(NotFound):
     def __init__(self, *path: str) -> None:
-        super().__init__("No such lead in this workspace.", path=path or ("leadId",))
+        super().__init__(
+            "No such lead in this workspace: it may be deleted or merged by now. Load the leads again.",
+            path=path or ("leadId",),
+        )
 
 
 class IdentityTaken(Conflict):
@@ -32,7 +35,10 @@ class LeadStale(Conflict):
 
 class IdentityNotFound(NotFound):
     def __init__(self) -> None:
-        super().__init__("No such address, number or profile of a lead in this workspace.", path=("id",))
+        super().__init__(
+            "No such address, number or profile of a lead in this workspace: load the lead again.",
+            path=("id",),
+        )
 
 
 class NotRestored(Refusals):
@@ -47,7 +53,7 @@ def not_restorable(position: int, *, is_merged: bool) -> Conflict:
     text = (
         "This lead was merged into another: undo the merge instead."
         if is_merged
-        else "Another lead has an address, number or profile of this one by now: change or merge that one first."
+        else "Another lead has an address, number or profile of this one by now: take it from that one first."
     )
     return Conflict(text, path=("ids", str(position)))
 

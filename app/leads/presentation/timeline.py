@@ -18,13 +18,13 @@ enum_type(
     "What an entry of a timeline tells.",
     CREATED="The lead was made: `content` is its source.",
     IMPORTED="An import made it or changed it: `content` is the page it was read from, else the source, and the row.",
-    UPDATED="It was changed: `content` names the fields.",
-    NOTE="A member's note.",
-    STAGE_CHANGED="It went to another stage.",
-    TAGGED="Tags were put on it or taken off.",
-    ASSIGNED="It, or a conversation with it, was given to a member, or to nobody.",
-    MERGED="Another lead was merged into it, or that was undone.",
-    MESSAGE="A message went or came.",
+    UPDATED="It was changed: `content` names the fields; `deletedAt`: it was deleted or restored.",
+    NOTE="A member's note: `content` is its text.",
+    STAGE_CHANGED="It went to another stage: `content` has both names, and below why it was lost.",
+    TAGGED="Tags were put on it (+) or taken off (−): `content` has their names.",
+    ASSIGNED="It, or a conversation with it, was given to the member whom `content` names; empty: to nobody.",
+    MERGED="Another lead was merged into it: `content` is that one's name.",
+    MESSAGE="A message went or came: `content` is its beginning.",
 )
 
 
@@ -34,7 +34,7 @@ class Interaction:
     type: InteractionType = strawberry.field(description="What happened.")
     channel: Channel | None = strawberry.field(description="Over which channel.")
     direction: Direction | None = strawberry.field(description="Which way a message went.")
-    content: str = strawberry.field(description="The note, the message's beginning, or whom it was given to.")
+    content: str = strawberry.field(description="What it tells, as `type` says.")
     actor: User | None = strawberry.field(
         description="The member who did it; null where none did, or who has left the workspace."
     )

@@ -20,7 +20,7 @@ class MergedLeadNotFound(NotFound):
 
 class MergeNotFound(NotFound):
     def __init__(self) -> None:
-        super().__init__("No such merge in this workspace.", path=("mergeId",))
+        super().__init__("No such merge in this workspace: load the lead again.", path=("mergeId",))
 
 
 class MergeUndone(Conflict):

@@ -40,14 +40,14 @@ class PersonExport:
     limiter: "Callable[[], RateLimiter]"
 
     async def give_out(self, request: Request) -> Response:
-        needs = "Exporting a person needs the role MEMBER and the web app."
+        needs = "Exporting a person needs the role MEMBER and the web app or an API key."
         try:
             actor = await sign_in_member(request, self.accounts, self.limiter(), needs=needs)
             return await self._export(actor, UUID(request.path_params["id"]))
         except Refused as refused:
             return refused.answer
         except (LeadNotFound, ValueError):
-            return problem(404, "NOT_FOUND", "No such lead in this workspace.", SAFE)
+            return problem(404, "NOT_FOUND", "No such lead in this workspace: it may have been erased.", SAFE)
         except Unavailable:
             return try_again()
 
