@@ -233,7 +233,7 @@ async def test_a_session_answered_in_the_editor_is_picked_up(browser: Browser, a
 
     await visitor.page.reload()
     await expect(visitor.page.get_by_role("status")).to_contain_text(f"Signed in as {email}")
-    await expect(visitor.page.get_by_role("tablist").get_by_role("tab")).to_have_count(9)
+    await expect(visitor.page.get_by_role("tablist").get_by_role("tab")).to_have_count(11)
     await visitor.open_tab("Leads")
     await visitor.run()
     await visitor.expect_answer('"edges"')

@@ -1,4 +1,5 @@
-/** The tabs a first visit opens with: a walk from "no account" to an answered message, each saying what to do next. */
+/** The tabs a first visit opens with: a walk from "no account" to an answered message and a worked board,
+ * each saying what to do next. */
 import { isPortuguese } from './labels';
 
 const say = (english: string, portuguese: string): string =>
@@ -275,9 +276,11 @@ subscription MessageAdded($conversationId: ID, $after: String) {
 const inbox = {
   query: `${say(
     `9. The conversations, the newest first: for all give
-the filter null; "search" finds words in messages.`,
+the filter null; "search" finds words in messages.
+Next: the tab "Board".`,
     `9. As conversas, as mais novas primeiro: para todas dê
-o filtro null; "search" acha palavras nas mensagens.`,
+o filtro null; "search" acha palavras nas mensagens.
+Depois: a aba "Board".`,
   )}
 query Inbox($filter: ConversationFilter, $first: Int! = 20, $after: String) {
   conversations(filter: $filter, first: $first, after: $after) {
@@ -299,6 +302,87 @@ query Inbox($filter: ConversationFilter, $first: Int! = 20, $after: String) {
   variables: json({ filter: { statuses: ['OPEN'] }, first: 20 }),
 };
 
+const board = {
+  query: `${say(
+    `10. The board: a column for each stage. Run
+Board, then MoveLead with the id and version of
+a lead and the id of a stage. If somebody was
+faster: CONFLICT, and the lead as it is now.
+Next: the tab "Duplicates".`,
+    `10. O quadro: uma coluna por etapa. Execute
+Board, depois MoveLead com o id e a version de
+um lead e o id de uma etapa. Se alguém foi mais
+rápido: CONFLICT, e o lead como está agora.
+Depois: a aba "Duplicates".`,
+  )}
+query Board($filter: LeadFilter, $first: Int! = 10) {
+  board(filter: $filter) {
+    stage { id name kind }
+    totalCount
+    leads(first: $first) {
+      edges { node { id name version owner { name } } }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+}
+
+mutation MoveLead($move: MoveLeadInput!) {
+  moveLead(input: $move) {
+    lead { id name version stage { name } }
+    errors { code message path }
+  }
+}
+`,
+  variables: json({
+    filter: null,
+    first: 10,
+    move: { id: '', stageId: '', afterLeadId: null, version: 1 },
+  }),
+};
+
+const duplicates = {
+  query: `${say(
+    `11. Leads that may be one person, and why. Run
+Duplicates, then MergeLeads with the ids of the
+one to keep and of the others. UnmergeLeads with
+the answer's merge.id undoes it.`,
+    `11. Leads que podem ser uma pessoa só, e por quê.
+Execute Duplicates, depois MergeLeads com o id do
+que fica e os dos outros. UnmergeLeads com o
+merge.id da resposta desfaz a junção.`,
+  )}
+query Duplicates($first: Int! = 20) {
+  duplicates(first: $first) {
+    reason
+    leads { id name email phone company createdAt }
+  }
+}
+
+mutation MergeLeads($merge: MergeLeadsInput!) {
+  mergeLeads(input: $merge) {
+    merge {
+      id
+      mergedIds
+      kept { id name email phone }
+    }
+    errors { code message path }
+  }
+}
+
+mutation UnmergeLeads($unmerge: UnmergeLeadsInput!) {
+  unmergeLeads(input: $unmerge) {
+    leads { id name email phone }
+    errors { code message path }
+  }
+}
+`,
+  variables: json({
+    first: 20,
+    merge: { keepId: '', mergeIds: [''] },
+    unmerge: { mergeId: '' },
+  }),
+};
+
 export const defaultTabs = [
   signUp,
   importLeads,
@@ -309,6 +393,8 @@ export const defaultTabs = [
   sendMessage,
   messageAdded,
   inbox,
+  board,
+  duplicates,
 ];
 
 /**
