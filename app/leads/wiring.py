@@ -42,6 +42,7 @@ from app.leads.infrastructure.erasing import (
     identities_of,
     is_long_deleted,
     old_deleted_leads,
+    whole_person,
 )
 from app.leads.infrastructure.export_links import ExportLinks, LinkExpired
 from app.leads.infrastructure.export_reads import export_locale, export_page, role_now
@@ -259,4 +260,5 @@ __all__ = [
     "touch",
     "unassign_leads",
     "upsert_leads",
+    "whole_person",
 ]

@@ -9,7 +9,55 @@ from app.common.database import Statement
 from app.common.work import Work
 from app.leads.domain.identity import Identity, IdentityKind
 from app.leads.infrastructure.erased import remember_erased
+from app.leads.infrastructure.identities import refresh_contacts
 
+# Up to the lead they are now, down to all that were merged, and aside to copies in the trash. A number alone makes
+# nobody the same: colleagues share one.
+WHOLE = Statement(
+    text(
+        """
+        WITH RECURSIVE person AS (
+            SELECT id FROM lead
+            WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:lead_id as uuid)
+            UNION
+            SELECT other.id FROM person p CROSS JOIN LATERAL (
+                SELECT l.id FROM lead l
+                WHERE l.workspace_id = cast(:workspace_id as uuid) AND l.merged_into_id = p.id
+                UNION ALL
+                SELECT l.merged_into_id FROM lead l
+                WHERE l.workspace_id = cast(:workspace_id as uuid) AND l.id = p.id AND l.merged_into_id IS NOT NULL
+                UNION ALL
+                SELECT copy.lead_id FROM lead_identity i
+                JOIN lead_identity copy USING (workspace_id, kind, value)
+                WHERE i.workspace_id = cast(:workspace_id as uuid) AND i.lead_id = p.id
+                    AND i.kind NOT IN ('PHONE', 'WHATSAPP') AND copy.released_at IS NOT NULL
+            ) other
+        )
+        SELECT id FROM person ORDER BY id
+        """
+    )
+)
+DROP_RELEASED = Statement(
+    text(
+        """
+        WITH held AS MATERIALIZED (
+            SELECT l.id FROM lead l
+            WHERE l.workspace_id = cast(:workspace_id as uuid) AND l.id <> ALL (cast(:lead_ids as uuid[]))
+                AND l.id IN (
+                    SELECT i.lead_id FROM lead_identity i
+                    JOIN unnest(cast(:kinds as text[]), cast(:values as text[])) AS w(kind, value) USING (kind, value)
+                    WHERE i.workspace_id = cast(:workspace_id as uuid) AND i.released_at IS NOT NULL
+                )
+            ORDER BY l.id FOR NO KEY UPDATE
+        )
+        DELETE FROM lead_identity i
+        USING held, unnest(cast(:kinds as text[]), cast(:values as text[])) AS w(kind, value)
+        WHERE i.workspace_id = cast(:workspace_id as uuid) AND i.lead_id = held.id AND i.released_at IS NOT NULL
+            AND i.kind = w.kind AND i.value = w.value
+        RETURNING i.lead_id
+        """
+    )
+)
 HOLD = Statement(
     text(
         """
@@ -72,6 +120,11 @@ IS_OLD = Statement(
 )
 
 
+async def whole_person(work: Work, workspace_id: UUID, lead_id: UUID) -> Sequence[UUID]:
+    """All leads that are them: merged ones whichever of them is asked for, and copies in the trash."""
+    return [row["id"] for row in await work.fetch(WHOLE, workspace_id=workspace_id, lead_id=lead_id)]
+
+
 async def hold_to_erase(work: Work, workspace_id: UUID, lead_ids: Sequence[UUID]) -> dict[UUID, str]:
     """Their names, once nobody else touches them until the commit."""
     rows = await work.fetch(HOLD, workspace_id=workspace_id, lead_ids=list(lead_ids))
@@ -92,8 +145,24 @@ async def erase_leads(
         await remember_erased(work, workspace_id, known_by)
         values = [one.value for one in known_by]
         await work.fetch(DROP_SUPPRESSIONS, workspace_id=workspace_id, values=values)
+        await _drop_released(work, workspace_id, lead_ids, known_by)
     await work.fetch(DROP_SEARCHES, workspace_id=workspace_id)
     await work.fetch(DROP_LEADS, workspace_id=workspace_id, lead_ids=list(lead_ids))
+
+
+async def _drop_released(
+    work: Work, workspace_id: UUID, lead_ids: Sequence[UUID], known_by: Sequence[Identity]
+) -> None:
+    """What others in the trash had in common with them, such as a number."""
+    rows = await work.fetch(
+        DROP_RELEASED,
+        workspace_id=workspace_id,
+        lead_ids=list(lead_ids),
+        kinds=[one.kind.value for one in known_by],
+        values=[one.value for one in known_by],
+    )
+    if rows:
+        await refresh_contacts(work, workspace_id, list({row["lead_id"] for row in rows}))
 
 
 async def is_long_deleted(work: Work, workspace_id: UUID, lead_id: UUID, *, ttl_s: float) -> bool:

@@ -4,7 +4,7 @@ Locks: conversations and deliveries (as who sends and receives), then leads. Who
 the person has committed by then, or finds nobody. Files are let go of in the transaction and removed after it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 from sqlalchemy import text
@@ -17,9 +17,20 @@ from app.imports.wiring import erase_imports
 from app.leads.domain.errors import LeadNotFound
 from app.leads.domain.events import LeadDeleted
 from app.leads.domain.identity import Identity, IdentityKind, NotAnIdentity, email_identity
-from app.leads.wiring import erase_leads, hold_to_erase, identities_of, is_long_deleted, person_of
+from app.leads.wiring import (
+    erase_leads,
+    find_holders,
+    hold_to_erase,
+    identities_of,
+    is_long_deleted,
+    person_of,
+    reclaim_identities,
+    whole_person,
+)
 from app.people.application.erasing import check_confirmation
+from app.people.domain.erasure import LiveElsewhere
 
+PHONES = (IdentityKind.PHONE, IdentityKind.WHATSAPP)
 LAST_DIGITS = 8
 """By which a number is the same, however its country and area are written."""
 ATTEMPTS = 5
@@ -40,20 +51,42 @@ class Moved(Exception):
 async def erase_person(
     work: Work, workspace_id: UUID, lead_id: UUID, confirmation: str
 ) -> tuple[Sequence[UUID], Sequence[UUID]]:
-    """The leads that are gone, and the files to remove after the commit. Raises LeadNotFound, Invalid, Moved."""
-    lead_ids, names, addresses = await _hold(work, workspace_id, lead_id)
+    """The leads that are gone, and the files to remove after the commit. Raises LeadNotFound, Invalid, LiveElsewhere,
+    Moved."""
+    lead_ids, names, addresses = await _hold(work, workspace_id, lead_id, whole_person)
     known_by = await identities_of(work, workspace_id, lead_ids)
     emails = [one.value for one in known_by if one.kind is IdentityKind.EMAIL]
     check_confirmation(confirmation, [*names, *emails])
     written_from = [one for address in addresses if (one := _email(address)) is not None]
+    their_own = await _claim(work, workspace_id, lead_ids, known_by, written_from)
+    return lead_ids, await _erase(work, workspace_id, lead_ids, their_own, names, is_for_good=True)
+
+
+async def _claim(
+    work: Work,
+    workspace_id: UUID,
+    lead_ids: Sequence[UUID],
+    known_by: Sequence[Identity],
+    written_from: Sequence[Identity],
+) -> Sequence[Identity]:
+    """Those of both that no other live lead has, taken from the trash into use until the commit: who adds one of them
+    to a lead meanwhile waits, and finds it erased. Raises LiveElsewhere, Moved."""
+    taken = await reclaim_identities(work, workspace_id, lead_ids)
     everything = list(dict.fromkeys([*known_by, *written_from]))
-    return lead_ids, await _erase(work, workspace_id, lead_ids, everything, names, is_for_good=True)
+    holders = {one.identity: one.lead_id for one in await find_holders(work, workspace_id, everything)}
+    if any(identity not in holders for _, identity in taken):
+        raise Moved
+    elsewhere = {identity: id for identity, id in holders.items() if id not in lead_ids}
+    for identity in known_by:
+        if identity in elsewhere and identity.kind not in PHONES:
+            raise LiveElsewhere(elsewhere[identity])
+    return [one for one in everything if one not in elsewhere]
 
 
 async def purge_person(work: Work, workspace_id: UUID, lead_id: UUID, *, ttl_s: float) -> Sequence[UUID]:
     """The files to remove after the commit. As an erase, but whoever it is may come again. Raises Moved."""
     try:
-        lead_ids, names, _ = await _hold(work, workspace_id, lead_id)
+        lead_ids, names, _ = await _hold(work, workspace_id, lead_id, person_of)
     except LeadNotFound:
         return []
     if not await is_long_deleted(work, workspace_id, lead_id, ttl_s=ttl_s):
@@ -62,14 +95,19 @@ async def purge_person(work: Work, workspace_id: UUID, lead_id: UUID, *, ttl_s: 
     return await _erase(work, workspace_id, lead_ids, known_by, names, is_for_good=False)
 
 
-async def _hold(work: Work, workspace_id: UUID, lead_id: UUID) -> tuple[Sequence[UUID], list[str], list[str]]:
+async def _hold(
+    work: Work,
+    workspace_id: UUID,
+    lead_id: UUID,
+    leads_of: Callable[[Work, UUID, UUID], Awaitable[Sequence[UUID]]],
+) -> tuple[Sequence[UUID], list[str], list[str]]:
     """Leads, their names, and the addresses they wrote from. Raises LeadNotFound, Moved."""
-    lead_ids = await person_of(work, workspace_id, lead_id)
+    lead_ids = await leads_of(work, workspace_id, lead_id)
     if not lead_ids:
         raise LeadNotFound("id")
     await hold_conversations(work, workspace_id, lead_ids)
     names = await hold_to_erase(work, workspace_id, lead_ids)
-    if set(names) != set(lead_ids) or set(await person_of(work, workspace_id, lead_id)) != set(lead_ids):
+    if set(names) != set(lead_ids) or set(await leads_of(work, workspace_id, lead_id)) != set(lead_ids):
         raise Moved
     held = await hold_conversations(work, workspace_id, lead_ids)
     return lead_ids, list(names.values()), [one.contact_address for one in held]
@@ -84,10 +122,9 @@ async def _erase(
     *,
     is_for_good: bool,
 ) -> Sequence[UUID]:
-    phones = (IdentityKind.PHONE, IdentityKind.WHATSAPP)
-    values = [one.value for one in known_by if one.kind not in phones]
+    values = [one.value for one in known_by if one.kind not in PHONES]
     emails = [one.value for one in known_by if one.kind is IdentityKind.EMAIL] if is_for_good else []
-    numbers = [one.value[-LAST_DIGITS:] for one in known_by if one.kind in phones]
+    numbers = [one.value[-LAST_DIGITS:] for one in known_by if one.kind in PHONES]
     files = await erase_conversations(work, workspace_id, lead_ids, emails)
     await erase_imports(
         work,

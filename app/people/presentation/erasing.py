@@ -19,8 +19,8 @@ class EraseLeadInput:
 class ErasingMutation:
     @mutation(
         requires=Role.ADMIN,
-        description="Deletes all there is about a person, with the leads that were merged into it. There is no way "
-        "back, and no import and no mail makes them a lead again.",
+        description="Deletes all there is about a person: the leads merged with it, and copies of it among the "
+        "deleted ones. There is no way back, and no import and no mail makes them a lead again.",
     )
     async def erase_lead(self, info: Info, input: EraseLeadInput) -> DeletedPayload:
         actor, id = info.context.signed_in, parse_id(input.id) or NO_ID
