@@ -69,13 +69,12 @@ DELETE = """
     WITH changed AS (
         UPDATE lead SET deleted_at = now(), updated_at = now(), version = version + 1
         WHERE workspace_id = cast(:workspace_id as uuid) AND id = ANY (cast(:ids as uuid[])) AND deleted_at IS NULL
-        RETURNING id
+        RETURNING id, 'deletedAt' AS content
     ), released AS (
         UPDATE lead_identity SET released_at = now()
         WHERE workspace_id = cast(:workspace_id as uuid) AND lead_id IN (SELECT id FROM changed)
             AND released_at IS NULL
-    )
-    SELECT id FROM changed
+    ),
 """
 
 
@@ -88,5 +87,5 @@ CHANGES = {
     ChangeKind.REMOVE_TAG: _told(REMOVE_TAG, InteractionType.TAGGED),
     ChangeKind.STAGE: _told(STAGE, InteractionType.STAGE_CHANGED),
     ChangeKind.OWNER: _told(OWNER, InteractionType.ASSIGNED),
-    ChangeKind.DELETE: Statement(text(DELETE)),
+    ChangeKind.DELETE: _told(DELETE, InteractionType.UPDATED),
 }

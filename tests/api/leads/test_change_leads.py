@@ -139,6 +139,8 @@ async def test_leads_are_deleted_and_their_addresses_are_free(
     assert set(await leads(ana)) == {kept}
     (told,) = await rows(doors, ana, TOLD)
     assert (told.kind, [str(id) for id in told.entity_ids]) == ("lead.deleted", [gone])
+    (entry,) = await rows(doors, ana, TIMELINE)
+    assert (entry.type, entry.content) == ("UPDATED", "deletedAt")
     assert len(await make(ana, 1, email="bia@example.com")) == 1
 
 
