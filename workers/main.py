@@ -44,7 +44,7 @@ from app.imports.wiring import DUE as IMPORT
 from app.imports.wiring import fail_import, import_jobs, run_import
 from app.leads.wiring import DUE as BULK_CHANGE
 from app.leads.wiring import bulk_changes, fail_bulk_change, run_bulk_change
-from app.people.wiring import purge_deleted_leads
+from app.people.wiring import long_deleted_leads, purge_leads
 from app.settings import (
     Settings,
     read_settings,
@@ -240,9 +240,17 @@ class Drainer:
         await self._drop_all(drop_old_keys)
         await self._drop_all(drop_old_mails)
         await seal_anew(self._doors, self._settings, limit=SEALED_ROWS)
-        await self._drop_all(partial(purge_deleted_leads, doors=self._doors, settings=self._settings))
+        while await self._purge() == CHORE_ROWS and not self._stopping.is_set():
+            pass
         await self._drop_all(partial(drop_unused_files, settings=self._settings))
         await drop_old_parts(self._settings)
+
+    async def _purge(self) -> int:
+        """How many leads it were."""
+        async with self._doors.open_system() as system:
+            found = await long_deleted_leads(system, self._settings, limit=CHORE_ROWS)
+        await purge_leads(self._doors, self._settings, found)
+        return len(found)
 
     async def _drop_all(self, drop: Callable[..., Awaitable[int]]) -> None:
         dropped = CHORE_ROWS

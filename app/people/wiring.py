@@ -65,17 +65,20 @@ async def erase_lead(
     raise AssertionError("unreachable")
 
 
-async def purge_deleted_leads(system: Work, *, doors: Doors, settings: Settings, limit: int) -> int:
-    """Deletes up to `limit` leads that were deleted too long ago to be restored; how many it found.
+async def long_deleted_leads(system: Work, settings: Settings, *, limit: int) -> Sequence[tuple[UUID, UUID]]:
+    """(workspace, lead) of those that were deleted too long ago to be restored."""
+    return await old_deleted_leads(system, ttl_s=settings.deleted_leads_ttl_s, limit=limit)
+
+
+async def purge_leads(doors: Doors, settings: Settings, found: Sequence[tuple[UUID, UUID]]) -> None:
+    """What `long_deleted_leads` found, once its transaction is closed: PostgreSQL ends one that idles for a minute.
 
     One transaction each: killed in between, the next turn goes on.
     """
-    found = await old_deleted_leads(system, ttl_s=settings.deleted_leads_ttl_s, limit=limit)
     for workspace_id, lead_id in found:
         async with doors.open_work(workspace_id) as work:
             files = await purge_person(work, workspace_id, lead_id, ttl_s=settings.deleted_leads_ttl_s)
         await remove_files(doors, settings, workspace_id, files)
-    return len(found)
 
 
 def _is_worth_another_try(error: Exception) -> bool:
@@ -91,8 +94,9 @@ __all__ = [
     "export_into",
     "export_person",
     "find_duplicates",
+    "long_deleted_leads",
     "merge_by_id",
     "merges_into",
     "merging_use_cases",
-    "purge_deleted_leads",
+    "purge_leads",
 ]

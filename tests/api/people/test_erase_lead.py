@@ -10,7 +10,7 @@ from app.common.domain import Role
 from app.common.work import Doors
 from app.files.wiring import drop_unused_files
 from app.people.infrastructure.erasing import erase_person
-from app.people.wiring import purge_deleted_leads
+from app.people.wiring import long_deleted_leads, purge_leads
 from tests.factories.accounts import Person, add_member, audited
 from tests.factories.conversations import make_lead
 from tests.factories.imports import finished, import_leads, imported, profile
@@ -181,13 +181,14 @@ async def test_a_lead_deleted_long_ago_is_purged_and_may_come_again(outlet: Outl
             id=id,
         )
     async with outlet.doors.open_system() as system:
-        await purge_deleted_leads(system, doors=outlet.doors, settings=outlet.settings, limit=5000)
+        found = await long_deleted_leads(system, outlet.settings, limit=5000)
+    await purge_leads(outlet.doors, outlet.settings, found)
     async with outlet.doors.open_work(person.workspace_id) as work:
         left = await work.execute(
             text("SELECT id FROM lead WHERE workspace_id = :id"), {"id": person.workspace_id}
         )
         assert [row.id for row in left] == [lately]
-    found = await rows_with(outlet.doors, [known.email])
-    assert set(found) <= {"import_row.payload"}
+    traces = await rows_with(outlet.doors, [known.email])
+    assert set(traces) <= {"import_row.payload"}
     assert files_with(outlet.settings.files_folder, [known.word]) == []
     await created(person, known)
