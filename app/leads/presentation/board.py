@@ -71,7 +71,9 @@ class BoardColumn:
         count: int | None = await info.context.loader("column_counts").load(key)
         return count
 
-    @nested(description="Its leads from the top, a page at a time.")
+    @nested(
+        description="Its leads from the top, a page at a time; for one column's next page filter by its stage."
+    )
     async def leads(self, info: Info, first: First = 50, after: After = None) -> LeadConnection:
         start = Keyset.decode(BOARD, after, str) if after is not None else Keyset("", NO_ID)
         column = WantedColumn(

@@ -42,7 +42,10 @@ class LeadsQuery:
             rows = await list_stages(reads, workspace_id)
         return [Stage.of(row) for row in rows]
 
-    @query(requires=Role.VIEWER, description="A lead by its id; null when there is none.")
+    @query(
+        requires=Role.VIEWER,
+        description="A live lead by its id; null when there is none. Deleted ones: `leads(filter: {deleted: true})`.",
+    )
     async def lead(self, info: Info, id: Id) -> Lead | None:
         key = parse_id(id)
         found = await load_leads(info.context, [key] if key else [])
