@@ -32,9 +32,10 @@ from app.leads.infrastructure.board_reads import (
     column_pages,
     stage_changes_of,
 )
-from app.leads.infrastructure.bulk import LostTheRace, unassign_leads, upsert_leads
+from app.leads.infrastructure.bulk import LostTheRace, upsert_leads
 from app.leads.infrastructure.bulk_changes import BulkChangeLedger, BulkChangeRepository, bulk_changes_by_id
 from app.leads.infrastructure.contacts import ContactRepository, is_suppressed
+from app.leads.infrastructure.disowning import unassign_leads
 from app.leads.infrastructure.erased import erased_among
 from app.leads.infrastructure.erasing import (
     erase_leads,

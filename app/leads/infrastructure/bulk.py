@@ -15,7 +15,6 @@ from sqlalchemy import text
 from app.common.database import Statement
 from app.common.work import Work
 from app.leads.domain.identity import IdentityKind
-from app.leads.domain.lead import disowned
 from app.leads.domain.staged import ImportPolicy, LeadDefaults, StagedLead, WrittenLead
 from app.leads.infrastructure.unwanted import ERASED, SUPPRESSED, leave_out_unwanted
 
@@ -43,11 +42,13 @@ MATCH = Statement(
         UPDATE pg_temp.stage_lead s SET lead_id = m.lead_id, known = true
         FROM (
             SELECT DISTINCT ON (t.n) t.n, i.lead_id
-            FROM pg_temp.stage_identity t
+            FROM pg_temp.stage_identity t CROSS JOIN LATERAL (
+                SELECT t.kind UNION ALL SELECT 'WHATSAPP' WHERE t.kind = 'PHONE'
+            ) AS k(kind)
             JOIN lead_identity i
-                ON i.workspace_id = cast(:workspace_id as uuid) AND i.kind = t.kind AND i.value = t.value
+                ON i.workspace_id = cast(:workspace_id as uuid) AND i.kind = k.kind AND i.value = t.value
                     AND i.released_at IS NULL
-            ORDER BY t.n, t.strength
+            ORDER BY t.n, t.strength, i.kind
         ) m
         WHERE m.n = s.n
         """
@@ -91,8 +92,8 @@ NO_LONGER_THEIRS = Statement(
         WHERE s.known AND s.outcome IS NULL AND NOT EXISTS (
             SELECT FROM pg_temp.stage_identity t
             JOIN lead_identity i
-                ON i.workspace_id = cast(:workspace_id as uuid) AND i.kind = t.kind AND i.value = t.value
-                    AND i.released_at IS NULL
+                ON i.workspace_id = cast(:workspace_id as uuid) AND i.value = t.value AND i.released_at IS NULL
+                    AND (i.kind = t.kind OR (t.kind = 'PHONE' AND i.kind = 'WHATSAPP'))
             WHERE t.n = s.n AND i.lead_id = s.lead_id
         )
         LIMIT 1
@@ -112,6 +113,9 @@ WRITE = Statement(
             WHERE s.outcome IS NULL AND (cast(:policy as text) <> 'FILL_EMPTY' OR NOT s.known OR NOT EXISTS (
                 SELECT FROM lead_identity i WHERE i.workspace_id = cast(:workspace_id as uuid)
                     AND i.lead_id = s.lead_id AND i.kind = t.kind
+            )) AND NOT (t.kind = 'PHONE' AND EXISTS (
+                SELECT FROM lead_identity w WHERE w.workspace_id = cast(:workspace_id as uuid)
+                    AND w.kind = 'WHATSAPP' AND w.value = t.value AND w.released_at IS NULL AND w.lead_id <> s.lead_id
             ))
             ORDER BY t.kind, t.value, t.n
             ON CONFLICT DO NOTHING
@@ -135,13 +139,19 @@ WRITE = Statement(
         """
     )
 )
+# `is_late`: by the match it was nobody's. A WhatsApp number's key lets a phone number in, if it is written after it.
 LOST = Statement(
     text(
         """
-        SELECT s.n, s.known, t.kind
-        FROM pg_temp.stage_identity t
+        SELECT s.n, t.kind, NOT s.known OR (i.kind <> t.kind AND EXISTS (
+            SELECT FROM lead_identity p WHERE p.workspace_id = i.workspace_id AND p.lead_id = s.lead_id
+                AND p.kind = t.kind AND p.value = t.value AND p.created_at = now()
+        )) AS is_late
+        FROM pg_temp.stage_identity t CROSS JOIN LATERAL (
+            SELECT t.kind UNION ALL SELECT 'WHATSAPP' WHERE t.kind = 'PHONE'
+        ) AS k(kind)
         JOIN pg_temp.stage_lead s USING (n)
-        JOIN lead_identity i ON i.workspace_id = cast(:workspace_id as uuid) AND i.kind = t.kind AND i.value = t.value
+        JOIN lead_identity i ON i.workspace_id = cast(:workspace_id as uuid) AND i.kind = k.kind AND i.value = t.value
         WHERE i.lead_id <> s.lead_id AND i.released_at IS NULL
             AND (s.outcome IS NULL OR s.outcome IN ('CREATED', 'UPDATED'))
         ORDER BY t.n, t.strength DESC
@@ -212,37 +222,6 @@ ADD_TAGS = Statement(
         """
     )
 )
-# `member` in the same snapshot: who is back has kept these, and what they were given since is no business of ours.
-# Rows are locked in the order in which imports lock them.
-DISOWN = Statement(
-    text(
-        """
-        WITH found AS MATERIALIZED (
-            SELECT id FROM lead
-            WHERE workspace_id = cast(:workspace_id as uuid) AND owner_id = cast(:user_id as uuid)
-                AND NOT EXISTS (
-                    SELECT FROM member
-                    WHERE workspace_id = cast(:workspace_id as uuid) AND user_id = cast(:user_id as uuid)
-                )
-            ORDER BY id LIMIT cast(:limit as bigint)
-        ), held AS MATERIALIZED (
-            SELECT id FROM lead
-            WHERE workspace_id = cast(:workspace_id as uuid) AND id IN (SELECT id FROM found)
-            ORDER BY id FOR NO KEY UPDATE
-        ), changed AS (
-            UPDATE lead SET owner_id = NULL, updated_at = now(), version = version + 1
-            WHERE workspace_id = cast(:workspace_id as uuid) AND owner_id = cast(:user_id as uuid)
-                AND id IN (SELECT id FROM held)
-            RETURNING id
-        ), told AS (
-            INSERT INTO interaction (workspace_id, lead_id, type, actor_kind, cause)
-            SELECT cast(:workspace_id as uuid), id, 'ASSIGNED', 'SYSTEM', 'member:' || cast(:user_id as text)
-            FROM changed
-        )
-        SELECT (SELECT count(*) FROM found) AS found, array(SELECT id FROM changed ORDER BY id) AS ids
-        """
-    )
-)
 OUTCOMES = Statement(
     text(
         "SELECT n, lead_id, known, coalesce(outcome, 'UNCHANGED') AS outcome FROM pg_temp.stage_lead ORDER BY n"
@@ -287,18 +266,6 @@ async def upsert_leads(
 
 def _is_written_to(known: bool, outcome: str) -> bool:
     return outcome not in (SUPPRESSED, ERASED) and (known or outcome == "CREATED")
-
-
-async def unassign_leads(work: Work, workspace_id: UUID, user_id: UUID, *, limit: int) -> bool:
-    """Up to `limit` (<= EVENT_IDS_MAX) leads of somebody who is no member belong to nobody, and are announced.
-
-    False: there was none left.
-    """
-    row = await work.fetch_one(DISOWN, workspace_id=workspace_id, user_id=user_id, limit=limit)
-    assert row is not None
-    if row["ids"]:
-        work.announce(disowned(row["ids"], user_id))
-    return bool(row["found"])
 
 
 async def _match_and_write(
@@ -378,8 +345,8 @@ async def _match(
 
 
 async def _identities_elsewhere(work: Work, workspace_id: UUID) -> dict[int, IdentityKind]:
-    """Rows one of whose identities another lead has. Raises LostTheRace if a new lead is among them."""
+    """Rows one of whose identities another lead has. Raises LostTheRace if it was taken meanwhile."""
     rows = await work.fetch(LOST, workspace_id=workspace_id)
-    if any(not row["known"] for row in rows):
+    if any(row["is_late"] for row in rows):
         raise LostTheRace
     return {row["n"]: IdentityKind(row["kind"]) for row in rows}

@@ -2,12 +2,17 @@
 
 Whoever calls holds the lead's row lock (`FOR NO KEY UPDATE`), and calls `refresh_contacts` once all is written. New
 rows go in by (kind, value): those who want the same ones wait for each other and never deadlock.
+
+A number is one person's, by telephone and on WhatsApp. One lead may have it as both, so no key can say so: a WhatsApp
+number is written as a phone number too, for a moment, so that the key of phone numbers makes all who write this number
+wait for each other; whoever comes after sees the other's in the next statement (decision 0024).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import text
 
 from app.common.database import Statement
@@ -23,20 +28,30 @@ ADD = Statement(
         """
         INSERT INTO lead_identity (workspace_id, lead_id, kind, value, is_primary)
         SELECT cast(:workspace_id as uuid), cast(:lead_id as uuid), kind, value, false
-        FROM unnest(cast(:kinds as text[]), cast(:values as text[])) AS i(kind, value)
+        FROM (
+            SELECT * FROM unnest(cast(:kinds as text[]), cast(:values as text[])) AS i(kind, value)
+            UNION
+            SELECT 'PHONE', value FROM unnest(cast(:kinds as text[]), cast(:values as text[])) AS i(kind, value)
+            WHERE kind = 'WHATSAPP'
+        ) wanted
         ORDER BY kind, value
         ON CONFLICT DO NOTHING
+        RETURNING id, kind, value
         """
     )
 )
 HOLDERS = Statement(
     text(
         """
-        SELECT i.lead_id, i.kind, i.value
+        SELECT i.lead_id, w.kind, w.value
         FROM unnest(cast(:kinds as text[]), cast(:values as text[])) WITH ORDINALITY AS w(kind, value, n)
-        JOIN lead_identity i ON i.workspace_id = cast(:workspace_id as uuid) AND i.kind = w.kind AND i.value = w.value
+        CROSS JOIN LATERAL (
+            SELECT w.kind UNION ALL SELECT 'WHATSAPP' WHERE w.kind = 'PHONE'
+            UNION ALL SELECT 'PHONE' WHERE w.kind = 'WHATSAPP'
+        ) AS k(kind)
+        JOIN lead_identity i ON i.workspace_id = cast(:workspace_id as uuid) AND i.kind = k.kind AND i.value = w.value
         WHERE i.released_at IS NULL
-        ORDER BY w.n
+        ORDER BY w.n, i.kind = w.kind DESC
         """
     )
 )
@@ -129,10 +144,40 @@ RECLAIM = Statement(
             SELECT lead_id, kind, value FROM released
         ), live AS (
             INSERT INTO lead_identity (workspace_id, id, created_at, lead_id, kind, value, is_primary)
-            SELECT workspace_id, id, created_at, lead_id, kind, value, is_primary FROM released ORDER BY kind, value
-            ON CONFLICT DO NOTHING RETURNING lead_id, kind, value
+            SELECT workspace_id, id, created_at, lead_id, kind, value, is_primary FROM released
+            UNION ALL
+            SELECT workspace_id, uuidv7(), now(), lead_id, 'PHONE', value, false FROM released w
+            WHERE kind = 'WHATSAPP' AND NOT EXISTS (
+                SELECT FROM released p WHERE p.lead_id = w.lead_id AND p.kind = 'PHONE' AND p.value = w.value
+            )
+            ORDER BY kind, value
+            ON CONFLICT DO NOTHING RETURNING id, lead_id, kind, value
         )
-        SELECT lead_id, kind, value FROM wanted EXCEPT SELECT lead_id, kind, value FROM live
+        (SELECT cast(NULL as uuid) AS id, lead_id, kind, value FROM wanted
+            EXCEPT SELECT NULL, lead_id, kind, value FROM live)
+        UNION ALL
+        SELECT id, lead_id, kind, value FROM live
+        WHERE (lead_id, kind, value) NOT IN (SELECT lead_id, kind, value FROM wanted)
+        """
+    )
+)
+FORGET = Statement(
+    text(
+        """
+        DELETE FROM lead_identity
+        WHERE workspace_id = cast(:workspace_id as uuid) AND id = ANY (cast(:ids as uuid[]))
+        """
+    )
+)
+SAME_NUMBERS = Statement(
+    text(
+        """
+        SELECT i.lead_id, i.kind, i.value
+        FROM lead_identity i JOIN lead_identity o
+            ON o.workspace_id = i.workspace_id AND o.kind IN ('PHONE', 'WHATSAPP') AND o.value = i.value
+                AND o.released_at IS NULL AND o.lead_id <> i.lead_id
+        WHERE i.workspace_id = cast(:workspace_id as uuid) AND i.lead_id = ANY (cast(:lead_ids as uuid[]))
+            AND i.kind IN ('PHONE', 'WHATSAPP') AND i.released_at IS NULL
         """
     )
 )
@@ -140,16 +185,16 @@ RECLAIM = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A live lead and an identity that it has."""
+    """A live lead and an identity of those asked for that it has, or has as the other kind of number."""
 
     lead_id: UUID
     identity: Identity
 
 
 async def find_holders(work: Work, workspace_id: UUID, wanted: Sequence[Identity]) -> list[Holder]:
-    """The live leads that have any of these, in the order of `wanted`."""
+    """The live leads that have any of these, or their number as the other kind, in the order of `wanted`."""
     rows = await work.fetch(HOLDERS, workspace_id=workspace_id, **_columns(wanted))
-    return [Holder(row["lead_id"], Identity(IdentityKind(row["kind"]), row["value"])) for row in rows]
+    return [Holder(row["lead_id"], _identity(row)) for row in rows]
 
 
 async def add_identities(
@@ -174,15 +219,31 @@ async def _insert(work: Work, workspace_id: UUID, lead_id: UUID, given: Mapping[
     """Once more where whoever had one gave it up between two statements. Raises IdentityTaken, Erased."""
     fields = {identity: key for key, identity in given.items()}
     for _ in range(ATTEMPTS):
-        await work.fetch(ADD, workspace_id=workspace_id, lead_id=lead_id, **_columns(list(fields)))
-        holders = await find_holders(work, workspace_id, list(fields))
-        for holder in holders:
-            if holder.lead_id != lead_id:
-                raise IdentityTaken(holder.lead_id, fields[holder.identity])
-        if len(holders) == len(fields):
+        rows = await work.fetch(ADD, workspace_id=workspace_id, lead_id=lead_id, **_columns(list(fields)))
+        added = {_identity(row): row["id"] for row in rows}
+        await _forget(work, workspace_id, [id for identity, id in added.items() if identity not in fields])
+        if await refuse_taken(work, workspace_id, lead_id, given) == fields.keys():
             await refuse_erased(work, workspace_id, given)
             return
     raise RuntimeError("An identity is taken, and nobody has it.")
+
+
+async def refuse_taken(
+    work: Work, workspace_id: UUID, lead_id: UUID, given: Mapping[str, Identity]
+) -> set[Identity]:
+    """Asked after they were written; those that this lead has. Raises IdentityTaken."""
+    fields = {identity: key for key, identity in given.items()}
+    holders = await find_holders(work, workspace_id, list(fields))
+    for holder in holders:
+        if holder.lead_id != lead_id:
+            raise IdentityTaken(holder.lead_id, fields[holder.identity])
+    return {holder.identity for holder in holders}
+
+
+async def _forget(work: Work, workspace_id: UUID, ids: Sequence[UUID]) -> None:
+    """The phone numbers that stood for WhatsApp ones: whoever wants them waits for this transaction still."""
+    if ids:
+        await work.fetch(FORGET, workspace_id=workspace_id, ids=list(ids))
 
 
 async def remove_identities(
@@ -191,7 +252,7 @@ async def remove_identities(
     """What was removed; where it was a primary one, the oldest other of its kind takes its place."""
     rows = await work.fetch(REMOVE, workspace_id=workspace_id, lead_id=lead_id, ids=list(ids))
     await elect_primaries(work, workspace_id, [lead_id])
-    return [Identity(IdentityKind(row["kind"]), row["value"]) for row in rows]
+    return [_identity(row) for row in rows]
 
 
 async def elect_primaries(work: Work, workspace_id: UUID, lead_ids: Sequence[UUID]) -> None:
@@ -210,7 +271,9 @@ async def reclaim_identities(
     """The leads are coming back, with their identities; those that others have by now, with who wants them: if there
     are any, roll back."""
     rows = await work.fetch(RECLAIM, workspace_id=workspace_id, lead_ids=list(lead_ids))
-    return [(row["lead_id"], Identity(IdentityKind(row["kind"]), row["value"])) for row in rows]
+    await _forget(work, workspace_id, [row["id"] for row in rows if row["id"]])
+    same = await work.fetch(SAME_NUMBERS, workspace_id=workspace_id, lead_ids=list(lead_ids))
+    return [(row["lead_id"], _identity(row)) for row in [*rows, *same] if not row.get("id")]
 
 
 async def refresh_contacts(work: Work, workspace_id: UUID, lead_ids: Sequence[UUID]) -> None:
@@ -223,3 +286,7 @@ def _columns(identities: Sequence[Identity]) -> dict[str, object]:
         "kinds": [one.kind.value for one in identities],
         "values": [one.value for one in identities],
     }
+
+
+def _identity(row: asyncpg.Record) -> Identity:
+    return Identity(IdentityKind(row["kind"]), row["value"])

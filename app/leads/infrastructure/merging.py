@@ -25,6 +25,7 @@ from app.leads.infrastructure.merging_statements import (
     BACK,
     FILL,
     FOLLOW,
+    FOLLOW_NUMBERS,
     FORGET_ENTRIES,
     GIVE_BACK_IDENTITIES,
     GIVE_BACK_SUPPRESSION,
@@ -131,7 +132,8 @@ def _statement(table: str, before: Mapping[str, object] | None) -> Statement:
 async def follow(
     work: Work, merge: Reassignment, conversations: Mapping[UUID, UUID], *, since: datetime
 ) -> None:
-    """What was entered of these conversations since the merge goes with them, each to its lead."""
+    """What was entered of these conversations since the merge goes with them, each to its lead; so does a number that
+    the kept lead was given since, where one of them has it as the other kind."""
     await work.fetch(
         FOLLOW,
         workspace_id=merge.workspace_id,
@@ -140,6 +142,10 @@ async def follow(
         lead_ids=list(conversations.values()),
         since=since,
     )
+    if await work.fetch(FOLLOW_NUMBERS, **_of(merge), since=since):
+        ids = [merge.to_id, *merge.from_ids]
+        await elect_primaries(work, merge.workspace_id, ids)
+        await refresh_contacts(work, merge.workspace_id, ids)
 
 
 def _of(merge: Reassignment) -> dict[str, object]:

@@ -277,3 +277,17 @@ FOLLOW = Statement(
         """
     )
 )
+# A number is one person's: what the kept lead was given since goes with what goes back.
+FOLLOW_NUMBERS = Statement(
+    text(
+        """
+        UPDATE lead_identity k SET lead_id = b.lead_id, is_primary = false
+        FROM lead_identity b
+        WHERE k.workspace_id = cast(:workspace_id as uuid) AND k.lead_id = cast(:to_id as uuid)
+            AND k.kind IN ('PHONE', 'WHATSAPP') AND k.created_at >= cast(:since as timestamptz)
+            AND b.workspace_id = k.workspace_id AND b.lead_id = ANY (cast(:from_ids as uuid[]))
+            AND b.kind IN ('PHONE', 'WHATSAPP') AND b.value = k.value
+        RETURNING k.id
+        """
+    )
+)

@@ -13,7 +13,7 @@ from app.leads.domain.errors import OwnerNotFound, StageNotFound, TagsNotFound
 from app.leads.domain.identity import IdentityKind
 from app.leads.domain.lead import LeadSource, NewLead, rank_of
 from app.leads.infrastructure.erased import refuse_erased
-from app.leads.infrastructure.identities import add_identities
+from app.leads.infrastructure.identities import add_identities, refuse_taken
 from app.leads.infrastructure.tables import lead_tag, stage
 from app.tags.wiring import hold_tags
 
@@ -95,11 +95,19 @@ class LeadRepository:
             created_by=created_by,
             basis=lead.basis,
         )
-        if len(added) < len(keys):
-            await add_identities(self._work, workspace_id, lead_id, lead.identities)
-        await refuse_erased(self._work, workspace_id, lead.identities)
+        await self._check_identities(workspace_id, lead_id, lead, are_all_added=len(added) == len(keys))
         if tag_ids:
             await self._add_tags(workspace_id, lead_id, tag_ids)
+
+    async def _check_identities(
+        self, workspace_id: UUID, lead_id: UUID, lead: NewLead, *, are_all_added: bool
+    ) -> None:
+        """Raises IdentityTaken, Erased."""
+        if not are_all_added:
+            await add_identities(self._work, workspace_id, lead_id, lead.identities)
+        elif lead.value_of(IdentityKind.PHONE):
+            await refuse_taken(self._work, workspace_id, lead_id, lead.identities)  # as a WhatsApp number
+        await refuse_erased(self._work, workspace_id, lead.identities)
 
     async def _add_tags(self, workspace_id: UUID, lead_id: UUID, tag_ids: Sequence[UUID]) -> None:
         rows = [

@@ -87,12 +87,17 @@ class SelectionRepository:
                     holders = await find_holders(
                         self._work, workspace_id, [identity for _, identity in taken]
                     )
-                    if len(holders) < len(taken):
+                    has = {
+                        (wanting, holder.identity): holder.lead_id
+                        for wanting, _ in taken
+                        for holder in holders
+                        if holder.lead_id != wanting
+                    }
+                    if not all(one in has for one in taken):
                         raise _GivenUp
             except _GivenUp:
                 continue
-            has = {holder.identity: holder.lead_id for holder in holders}
-            return {lead_id: has[identity] for lead_id, identity in taken}
+            return {lead_id: has[lead_id, identity] for lead_id, identity in taken}
         raise RuntimeError("An identity is taken, and nobody has it.")
 
     async def hold_tags(self, workspace_id: UUID, *, add: Sequence[UUID], remove: Sequence[UUID]) -> None:
