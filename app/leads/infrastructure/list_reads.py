@@ -1,12 +1,10 @@
 """Leads as a list: its orders, its search, how many there are (docs/decisions/0019).
 
-A page is looked for in three ways, and the cheapest that can end does. First a stretch of the order's own index is
-walked with filter and search looking into each lead: most pages are full before it ends. Where it is not, the page is
-read once more, planned for the very values of its filter; a search then takes the leads of a small stage, tag or owner,
-or else those that the search's index gives, or, where those are too many, walks on.
+A page is looked for in a stretch of the order's own index, with filter and search looking into each lead: most pages
+are full before it ends. Where one is not, it is read once more, planned for the very values of filter and search.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -24,17 +22,14 @@ from sqlalchemy import (
     Select,
     Text,
     Uuid,
-    any_,
     bindparam,
     case,
     false,
     func,
     literal_column,
-    not_,
     select,
     true,
     tuple_,
-    union_all,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -51,23 +46,16 @@ from app.leads.infrastructure.reads import (
     lead_fields,
     matches,
     state,
+    where,
 )
-from app.leads.infrastructure.tables import lead
+from app.leads.infrastructure.tables import lead, searched_lead
 
 IsCut: TypeAlias = Callable[[CTE], ColumnElement[bool]]
 AnyKeyset: TypeAlias = Keyset[datetime] | Keyset[int] | Keyset[str]
 WALK_MAX, LONG_WALK_MAX = 1_000, 6_000
 """Leads that a page looks at in their order before anything dearer is done; the more where the first of them filled a
 fifth of the page."""
-FEW_MAX = 1_000
-"""Leads of a tag, stage or owner that a search looks into one by one."""
-HITS_MAX = 12_000
-"""Leads that a search takes from its index: what more have is met soon enough by walking."""
 COUNT_MAX = 10_000
-OWN_INDEX = frozenset({"tag_ids", "stage_ids", "owner_ids"})
-"""Conditions with an index that finds their leads."""
-PLACE: ColumnElement[Any] = literal_column("lead.ctid")
-"""Where a lead's row lies: good within one statement, and cheaper to follow than its id."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +78,8 @@ class Order:
     def by(self, key: ColumnElement[Any], id: ColumnElement[Any]) -> tuple[ColumnElement[Any], ...]:
         return (key.desc(), id.desc()) if self.is_descending else (key, id)
 
-    def is_after(self, leads: FromClause) -> ColumnElement[bool]:
-        place = tuple_(self.key(leads), leads.c.id)
+    def is_after(self, key: ColumnElement[Any], id: ColumnElement[Any]) -> ColumnElement[bool]:
+        place = tuple_(key, id)
         after = tuple_(bindparam("after_at", type_=self.sql_type), bindparam("after_id", type_=Uuid))
         return place < after if self.is_descending else place > after
 
@@ -132,11 +120,32 @@ class Shape:
             .order_by(*self.order.by(self.order.key(lead), lead.c.id))
             .limit(literal_column(str(PAGE_MAX + 1)))
         )
-        return found.where(self.order.is_after(lead)) if self.has_after else found
+        return found.where(self.order.is_after(self.order.key(lead), lead.c.id)) if self.has_after else found
 
-    def matching(self, used: frozenset[str] | None = None) -> Select[Any]:
+    def matching(self) -> Select[Any]:
         columns = lead.c.id, self.order.key(lead).label("sort_key")
-        return self.listed(*columns).where(*matches(self.used if used is None else used))
+        return self.listed(*columns).where(*matches(self.used))
+
+    def searched(self) -> Select[Any]:
+        """The first of all that match. OFFSET keeps the order's index out: it was walked already, and in vain."""
+        key = self.order.key(searched_lead).label("sort_key")
+        every = _searched(self.used, searched_lead.c.id, key).offset(literal_column("0")).subquery("every")
+        found = (
+            select(every)
+            .order_by(*self.order.by(every.c.sort_key, every.c.id))
+            .limit(literal_column(str(PAGE_MAX + 1)))
+        )
+        return found.where(self.order.is_after(every.c.sort_key, every.c.id)) if self.has_after else found
+
+
+def _searched(used: frozenset[str], *columns: ColumnElement[Any]) -> Select[Any]:
+    """The search as an operator, which its index knows, and as a value, of which the planner knows how common it is."""
+    return (
+        select(*columns)
+        .select_from(searched_lead)
+        .where(searched_lead.c.workspace_id == bindparam("workspace_id"), state(used, searched_lead))
+        .where(searched_lead.c.lexemes.bool_op("@@")(LEAD_QUERY), *matches(used - {"terms"}, searched_lead))
+    )
 
 
 def _statement(shape: Shape, found: Select[Any], is_cut: IsCut | None = None) -> Statement:
@@ -194,62 +203,17 @@ def _walk(shape: Shape, walk_max: int) -> Statement:
 @cache
 def _whole(shape: Shape) -> Statement:
     """A page of all there are."""
-    return _statement(shape, _searched(shape) if "terms" in shape.used else shape.matching())
-
-
-def _asked(used: frozenset[str], hits_max: int, is_needed: ColumnElement[bool]) -> CTE:
-    """The leads the search's index gives; NULL: more than `hits_max`."""
-    is_deleted: ColumnElement[bool] = literal_column(str("deleted" in used))
-    hits = func.search_leads(LEAD_QUERY, is_deleted, literal_column(str(hits_max)))
-    return select(hits.label("hits")).where(is_needed).cte("asked").prefix_with("MATERIALIZED")
-
-
-IS_HIT: ColumnElement[bool] = any_(literal_column("cast((SELECT hits FROM asked) as tid[])")) == PLACE
-"""The rows themselves are fetched: with a function in it, even coalesce(), this would filter a walk."""
-
-
-def _searched(shape: Shape) -> Select[Any]:
-    """Of three ways one is gone; what the others would ask for is not even looked up."""
-    own = shape.used & OWN_INDEX
-    few = (
-        select(PLACE.label("place"))
-        .select_from(lead)
-        .where(lead.c.workspace_id == bindparam("workspace_id"), state(shape.used), *matches(own))
-        .limit(literal_column(str(FEW_MAX + 1)))
-        .cte("few")
-        .prefix_with("MATERIALIZED")
-    )
-    is_few = select(func.count() <= literal_column(str(FEW_MAX))).select_from(few).scalar_subquery()
-    places = func.array(select(few.c.place).scalar_subquery())
-    asked = _asked(shape.used, HITS_MAX, not_(is_few) if own else true())
-    is_common = select(asked.c.hits.is_(None)).scalar_subquery()
-    by_few = shape.matching().where(is_few, any_(places) == PLACE)
-    by_hits = shape.matching(shape.used - {"terms"}).where(IS_HIT)
-    by_walk = shape.matching().where(is_common)
-    return _together(by_few, by_hits, by_walk) if own else _together(by_hits, by_walk)
-
-
-def _together(*ways: Select[Any]) -> Select[Any]:
-    return select(union_all(*(way.subquery().select() for way in ways)).subquery("ways"))
+    return _statement(shape, shape.searched() if "terms" in shape.used else shape.matching())
 
 
 @cache
 def _count_statement(used: frozenset[str]) -> Statement:
-    leads: Select[Any] = (
-        select(literal_column("1").label("one"))
-        .select_from(lead)
-        .where(lead.c.workspace_id == bindparam("workspace_id"), state(used))
-        .limit(literal_column(str(COUNT_MAX + 1)))
+    one: ColumnElement[int] = literal_column("1").label("one")
+    plain = (
+        select(one).select_from(lead).where(lead.c.workspace_id == bindparam("workspace_id"), *where(used))
     )
-    found = leads.where(*matches(used))
-    if "terms" in used:
-        asked = _asked(used, COUNT_MAX, true())
-        if used <= {"terms", "deleted"}:
-            hits = func.coalesce(func.cardinality(asked.c.hits), COUNT_MAX + 1)
-            return Statement(select(hits.label("count")).select_from(asked))
-        is_common = select(asked.c.hits.is_(None)).scalar_subquery()
-        by_hits = leads.where(IS_HIT, *matches(used - {"terms"}))
-        found = _together(by_hits, found.where(is_common))
+    found = _searched(used, one) if "terms" in used else plain
+    found = found.limit(literal_column(str(COUNT_MAX + 1)))
     return Statement(select(func.count().label("count")).select_from(found.subquery("counted")))
 
 
@@ -284,22 +248,19 @@ async def list_leads(
     values: dict[str, object] = {"workspace_id": workspace_id, "limit": first + 1, **conditions.values}
     if position:
         values |= {"after_at": position.at, "after_id": position.id}
-    rows = await reads.fetch(_walk(shape, WALK_MAX), **values)
-    if rows[0]["is_cut"] and rows[0]["id"] and len(rows) * 5 > first:
+    has_index = order is LAST_DELETED or not conditions.deleted
+    rows = await reads.fetch(_walk(shape, WALK_MAX), **values) if has_index else []
+    if rows and rows[0]["is_cut"] and rows[0]["id"] and len(rows) * 5 > first:
         rows = await reads.fetch(_walk(shape, LONG_WALK_MAX), **values)
-    if rows[0]["is_cut"]:
-        rows = await _fetch(reads, conditions)(_whole(shape), **values)
+    if not rows or rows[0]["is_cut"]:
+        rows = await reads.fetch_planned(_whole(shape), **values)
     page = Page.of([row for row in rows if row["id"] is not None], first)
     return LeadPage(page, rows[0]["feed_seq"], order)
 
 
 async def count_leads(reads: Reads, workspace_id: UUID, conditions: LeadConditions) -> int | None:
     """None beyond `COUNT_MAX`."""
-    statement = _count_statement(conditions.used)
-    rows = await _fetch(reads, conditions)(statement, workspace_id=workspace_id, **conditions.values)
+    statement, is_plain = _count_statement(conditions.used), conditions.used <= {"deleted"}
+    fetch = reads.fetch if is_plain else reads.fetch_planned  # planning takes a millisecond or two
+    rows = await fetch(statement, workspace_id=workspace_id, **conditions.values)
     return int(rows[0]["count"]) if rows[0]["count"] <= COUNT_MAX else None
-
-
-def _fetch(reads: Reads, conditions: LeadConditions) -> Callable[..., Awaitable[list[asyncpg.Record]]]:
-    """Planning takes a millisecond or two: only where the values may change the plan."""
-    return reads.fetch_planned if conditions.used - {"terms", "deleted"} else reads.fetch

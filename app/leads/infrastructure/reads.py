@@ -19,6 +19,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    case,
     cast,
     exists,
     func,
@@ -79,15 +80,15 @@ class LeadConditions:
         return given if self.deleted else {name: value for name, value in given.items() if name != "deleted"}
 
 
-LEAD_QUERY = select(
-    func.lead_query(bindparam("workspace_id", type_=Uuid), bindparam("terms", type_=ARRAY(Text)))
-).scalar_subquery()
+LEAD_QUERY = func.lead_query(bindparam("workspace_id", type_=Uuid), bindparam("terms", type_=ARRAY(Text)))
+QUERY_ONCE = select(LEAD_QUERY).scalar_subquery()
 """Worked out once a statement, not once a lead."""
 
 
 def last_touch(leads: FromClause) -> ColumnElement[datetime]:
     """As the index has it: those never touched come last."""
-    return func.coalesce(leads.c.last_touch_at, literal_column(NEVER, DateTime(timezone=True)))
+    never = literal_column(NEVER, DateTime(timezone=True))
+    return case((leads.c.last_touch_at.is_(None), never), else_=leads.c.last_touch_at)
 
 
 def _conditions(leads: FromClause) -> dict[str, ColumnElement[bool]]:
@@ -106,7 +107,7 @@ def _conditions(leads: FromClause) -> dict[str, ColumnElement[bool]]:
         "created_after": leads.c.created_at >= bindparam("created_after", type_=DateTime(timezone=True)),
         "created_before": leads.c.created_at < bindparam("created_before", type_=DateTime(timezone=True)),
         "touched_before": last_touch(leads) < bindparam("touched_before", type_=DateTime(timezone=True)),
-        "terms": func.ts_match_vq(leads.c.lexemes, LEAD_QUERY),
+        "terms": func.ts_match_vq(leads.c.lexemes, QUERY_ONCE),
     }
 
 
@@ -116,11 +117,11 @@ def matches(used: frozenset[str], leads: FromClause = lead) -> list[ColumnElemen
     return [conditions[name] for name in sorted(used - {"deleted"})]
 
 
-def state(used: frozenset[str]) -> ColumnElement[bool]:
+def state(used: frozenset[str], leads: FromClause = lead) -> ColumnElement[bool]:
     """Deleted ones only where asked for, and never those that a merge took away."""
     if "deleted" in used:
-        return and_(lead.c.deleted_at.is_not(None), lead.c.merged_into_id.is_(None))
-    return lead.c.deleted_at.is_(None)
+        return and_(leads.c.deleted_at.is_not(None), leads.c.merged_into_id.is_(None))
+    return leads.c.deleted_at.is_(None)
 
 
 def where(used: frozenset[str]) -> list[ColumnElement[bool]]:

@@ -22,7 +22,9 @@ from sqlalchemy import (
     TypedColumns,
     UniqueConstraint,
     Uuid,
+    column,
     func,
+    table,
     text,
 )
 from sqlalchemy.dialects.postgresql import TSVECTOR
@@ -89,8 +91,13 @@ class LeadColumns(EditedColumns):
 
 
 NEVER = "'1970-01-01 00:00:00+00'::timestamp with time zone"
-LAST_TOUCH = f"COALESCE(last_touch_at, {NEVER})"
-"""What lists by last touch sort by: those never touched come last."""
+LAST_TOUCH = f"""
+CASE
+    WHEN last_touch_at IS NULL THEN {NEVER}
+    ELSE last_touch_at
+END"""
+"""What lists by last touch sort by, as PostgreSQL writes it down: those never touched come last. Under row-level
+security no place would be looked up by coalesce(), which might leak."""
 LIVE = text("deleted_at IS NULL")
 
 lead = Table(
@@ -124,7 +131,7 @@ lead = Table(
     Index(
         "ix_lead_touch",
         "workspace_id",
-        text(f"{LAST_TOUCH} DESC"),
+        text(f"({LAST_TOUCH}) DESC"),
         text("id DESC"),
         postgresql_where=LIVE,
     ),
@@ -151,6 +158,23 @@ lead = Table(
     ),
     Index("ix_lead_lexemes", "lexemes", postgresql_using="gin"),
 )
+SEARCHED = (
+    *(
+        "workspace_id",
+        "id",
+        "created_at",
+        "name_key",
+        "email",
+        "phone",
+        "stage_id",
+        "owner_id",
+        "source",
+        "score",
+    ),
+    *("last_touch_at", "deleted_at", "merged_into_id", "lexemes"),
+)
+searched_lead = table("searched_lead", *(column(name, lead.c[name].type) for name in SEARCHED))
+"""A view of the caller's own workspace, in which PostgreSQL may use the search's index (docs/decisions/0019)."""
 
 
 class LeadIdentityColumns(ThingColumns):
