@@ -45,6 +45,7 @@ ADD_SPARE = text(
 NEW_USER = text(
     "INSERT INTO app_user (name, email, password_hash, locale) VALUES ('Spare', :email, '', 'en') RETURNING id"
 )
+LEAD_NAME = text("SELECT name FROM lead WHERE id = cast(:id as uuid)")
 AUDIT_ROWS = text("SELECT t::text AS row FROM audit_event t WHERE workspace_id = :workspace_id")
 
 
@@ -82,6 +83,8 @@ class Matrix:
     doors: Doors
     owner: Person
     own: Mapping[str, list[str]]
+    lead_name: str = ""
+    """Of the newest lead."""
     wrong: list[str] = field(default_factory=list)
 
     async def ask(self, asker: Asker, operation: Operation) -> list[str]:
@@ -126,6 +129,8 @@ class Matrix:
             variables["input"][name] = new_email("matrix")
         if operation.name == "deleteStage":  # the newest one, of a kind that there are more of
             variables["input"]["moveLeadsToStageId"] = self.own["stage"][0]
+        if operation.name == "eraseLead":
+            variables["input"]["confirmEmailOrName"] = self.lead_name
         if "role" in variables.get("input", {}):
             variables["input"]["role"] = "VIEWER"  # an admin makes no owners
         return variables
@@ -142,6 +147,8 @@ class Matrix:
             await system.execute(ADD_SPARE, given)
         found = await things(self.doors, self.owner.workspace_id)
         self.own = {**found, "member": [str(user_id)]}
+        async with self.doors.open_system() as system:
+            self.lead_name = (await system.execute(LEAD_NAME, {"id": found["lead"][-1]})).scalar_one()
 
     async def audit_rows(self) -> list[str]:
         async with self.doors.open_system() as system:
