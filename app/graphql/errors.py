@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphql import GraphQLError, GraphQLSyntaxError
-from strawberry.exceptions import MissingQueryError
+from strawberry.exceptions import MissingQueryError, StrawberryInputCoercionError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.execution import ExecutionResult
 
@@ -68,6 +68,8 @@ def _code(error: GraphQLError, *, is_request_error: bool) -> str | None:
     if isinstance(error, GraphQLSyntaxError):
         return "GRAPHQL_PARSE_FAILED"
     original = error.original_error
+    if isinstance(error, StrawberryInputCoercionError) or isinstance(original, StrawberryInputCoercionError):
+        return "BAD_USER_INPUT"  # a @oneOf input written with none, two or null: the field's path is on it
     if isinstance(original, MissingQueryError | CannotGetOperationTypeError | InvalidOperationTypeError):
         return "GRAPHQL_VALIDATION_FAILED"
     if isinstance(original, Unavailable | TimeoutError):

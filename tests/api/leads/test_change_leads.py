@@ -281,3 +281,11 @@ async def test_the_feed_tells_how_far_it_is(ana: Person, api_server: Api, worker
     assert item["bulkChange"] == {"id": bulk_id, "status": "COMPLETED", "done": 3, "total": 3}
     assert [kind for kind, _ in told] == ["BULK_CHANGE_PROGRESSED", "LEAD_DELETED", "BULK_CHANGE_PROGRESSED"]
     assert told[0][1] == told[-1][1] == [bulk_id]
+
+
+@pytest.mark.parametrize("change", ["{}", "{addTagId: null}", "{delete: true, ownerId: null}"])
+async def test_anything_but_one_change_written_in_the_document(ana: Person, change: str) -> None:
+    """A literal's rule is tried while it is executed, and is the client's mistake all the same."""
+    given = f'{{filter: {{}}, change: {change}, idempotencyKey: "a"}}'
+    document = f"mutation {{ changeLeads(input: {given}) {{ errors {{ code }} }} }}"
+    assert await ana.refused(document) == "BAD_USER_INPUT"
