@@ -246,11 +246,10 @@ class Drainer:
         await drop_old_parts(self._settings)
 
     async def _purge(self) -> int:
-        """How many leads it were."""
+        """How many leads are gone; some could not be, perhaps, and wait for the next turn."""
         async with self._doors.open_system() as system:
             found = await long_deleted_leads(system, self._settings, limit=CHORE_ROWS)
-        await purge_leads(self._doors, self._settings, found)
-        return len(found)
+        return await purge_leads(self._doors, self._settings, found)
 
     async def _drop_all(self, drop: Callable[..., Awaitable[int]]) -> None:
         dropped = CHORE_ROWS

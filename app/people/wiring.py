@@ -9,6 +9,7 @@ from uuid_utils.compat import uuid7
 
 from app.accounts.domain.audit import Author
 from app.accounts.wiring import record_audit
+from app.common import telemetry
 from app.common.domain import Actor
 from app.common.work import Doors, Unavailable, Work
 from app.conversations.wiring import REASSIGNED_WITH_CONVERSATIONS
@@ -32,6 +33,8 @@ def merging_use_cases(work: Work, actor: Actor) -> MergingUseCases:
 
 
 DEADLOCK = "40P01"
+OF_THIS_LEAD = frozenset({DEADLOCK, "40001", "55P03", "57014"})
+"""Somebody is at it, or it is too much for one statement: the database itself answers."""
 
 
 async def export_into(file: IO[bytes], doors: Doors, settings: Settings, actor: Actor, lead_id: UUID) -> None:
@@ -70,15 +73,28 @@ async def long_deleted_leads(system: Work, settings: Settings, *, limit: int) ->
     return await old_deleted_leads(system, ttl_s=settings.deleted_leads_ttl_s, limit=limit)
 
 
-async def purge_leads(doors: Doors, settings: Settings, found: Sequence[tuple[UUID, UUID]]) -> None:
-    """What `long_deleted_leads` found, once its transaction is closed: PostgreSQL ends one that idles for a minute.
+async def purge_leads(doors: Doors, settings: Settings, found: Sequence[tuple[UUID, UUID]]) -> int:
+    """What `long_deleted_leads` found, once its transaction is closed: PostgreSQL ends one that idles for a minute. How
+    many are gone; the others' turn comes again.
 
-    One transaction each: killed in between, the next turn goes on.
+    One transaction each: killed in between, the next turn goes on. Raises Unavailable.
     """
+    gone = 0
     for workspace_id, lead_id in found:
-        async with doors.open_work(workspace_id) as work:
-            files = await purge_person(work, workspace_id, lead_id, ttl_s=settings.deleted_leads_ttl_s)
-        await remove_files(doors, settings, workspace_id, files)
+        try:
+            async with doors.open_work(workspace_id) as work:
+                files = await purge_person(work, workspace_id, lead_id, ttl_s=settings.deleted_leads_ttl_s)
+            await remove_files(doors, settings, workspace_id, files)
+            gone += 1
+        except Exception as error:  # what is the matter with one lead is no other's
+            state = getattr(error.__cause__ or error, "sqlstate", None)
+            if isinstance(error, Unavailable) and state not in OF_THIS_LEAD:
+                raise
+            # The error itself may quote the person.
+            telemetry.log.error(
+                "purge failed", lead_id=str(lead_id), error_type=type(error).__name__, sqlstate=state
+            )
+    return gone
 
 
 def _is_worth_another_try(error: Exception) -> bool:
