@@ -12,7 +12,7 @@ from app.imports.application.accepting import ImportUseCases
 from app.imports.application.running import RunImport
 from app.imports.domain.imports import DUE, ImportStatus, progressed
 from app.imports.infrastructure.bulk import unassign_imports
-from app.imports.infrastructure.erasing import erase_imports
+from app.imports.infrastructure.erasing import erase_imports, hold_imports
 from app.imports.infrastructure.exporting import export_imports
 from app.imports.infrastructure.merging import REASSIGNED as REASSIGNED_WITH_IMPORTS
 from app.imports.infrastructure.merging import give_back as give_back_imports
@@ -62,6 +62,7 @@ __all__ = [
     "export_imports",
     "fail_import",
     "give_back_imports",
+    "hold_imports",
     "import_and_position",
     "import_jobs",
     "import_use_cases",

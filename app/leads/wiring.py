@@ -38,7 +38,9 @@ from app.leads.infrastructure.contacts import ContactRepository, is_suppressed
 from app.leads.infrastructure.disowning import unassign_leads
 from app.leads.infrastructure.erased import erased_among
 from app.leads.infrastructure.erasing import (
+    end_changes,
     erase_leads,
+    hold_changes,
     hold_to_erase,
     identities_of,
     is_long_deleted,
@@ -216,6 +218,7 @@ __all__ = [
     "contact_use_cases",
     "count_leads",
     "elect_primaries",
+    "end_changes",
     "erase_leads",
     "erased_among",
     "export_leads",
@@ -225,6 +228,7 @@ __all__ = [
     "find_holders",
     "follow_conversations",
     "give_back_leads",
+    "hold_changes",
     "hold_leads",
     "hold_to_erase",
     "identities_of",

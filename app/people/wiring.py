@@ -32,8 +32,7 @@ def merging_use_cases(work: Work, actor: Actor) -> MergingUseCases:
     return MergingUseCases(actor.workspace_id, actor.user_id, MergeRepository(work), work, uuid7)
 
 
-DEADLOCK = "40P01"
-OF_THIS_LEAD = frozenset({DEADLOCK, "40001", "55P03", "57014"})
+OF_THIS_LEAD = frozenset({"40P01", "40001", "55P03", "57014"})
 """Somebody is at it, or it is too much for one statement: the database itself answers."""
 
 
@@ -52,7 +51,7 @@ async def export_into(file: IO[bytes], doors: Doors, settings: Settings, actor: 
 async def erase_lead(
     doors: Doors, settings: Settings, actor: Actor, lead_id: UUID, confirmation: str
 ) -> Sequence[UUID]:
-    """The leads that are gone with it. Raises LeadNotFound, Invalid, Unavailable."""
+    """The leads that are gone with it: all that were merged with it. Raises LeadNotFound, Invalid."""
     for attempt in range(ATTEMPTS):
         try:
             async with doors.open_work(actor.workspace_id, actor) as work:
@@ -62,8 +61,8 @@ async def erase_lead(
                 )
             await remove_files(doors, settings, actor.workspace_id, files)
             return erased
-        except (Moved, Unavailable) as error:
-            if attempt == ATTEMPTS - 1 or not _is_worth_another_try(error):
+        except Moved:
+            if attempt == ATTEMPTS - 1:
                 raise
     raise AssertionError("unreachable")
 
@@ -95,12 +94,6 @@ async def purge_leads(doors: Doors, settings: Settings, found: Sequence[tuple[UU
                 "purge failed", lead_id=str(lead_id), error_type=type(error).__name__, sqlstate=state
             )
     return gone
-
-
-def _is_worth_another_try(error: Exception) -> bool:
-    """A deadlock with somebody in the middle of something, or a merge that came first."""
-    cause = error.__cause__
-    return isinstance(error, Moved) or getattr(cause, "sqlstate", None) == DEADLOCK
 
 
 __all__ = [

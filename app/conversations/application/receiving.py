@@ -34,7 +34,8 @@ class InboundMessages(Protocol):
         """DUPLICATE or OWN, if the mail is known already."""
 
     async def find(self, mail: Mail, sender: str) -> FoundConversation | None:
-        """By the thread, where it is ours, else by the address; locked. Those of deleted leads are not found."""
+        """By the thread, where it is ours, else by the address; locked. Those of deleted leads are not found. Raises
+        LeadGone: it went to another lead, or its lead was deleted, meanwhile."""
 
     async def start(self, sender: str, lead_id: UUID, status: ConversationStatus) -> FoundConversation:
         """The conversation with this address, made now or taken over from a deleted lead; locked."""
@@ -51,7 +52,7 @@ class InboundMessages(Protocol):
         """The message and what it does to its conversation, in one statement; None: it is there already."""
 
     async def returned(self, message_ids: Sequence[str]) -> ReturnedMessage | None:
-        """The message of ours with the first of these Message-IDs that is one."""
+        """The message of ours with the first of these Message-IDs that is one; its lead is held."""
 
     async def mark_bounced(self, message_id: UUID, error: str) -> MessageStatus | None:
         """What it showed before; None: it is past bouncing. A delivery that was unknown did go out."""
@@ -92,7 +93,7 @@ class ReceiveMail:
         if await self.leads.is_erased(mail):
             raise SenderErased
         if mail.bounce is not None:
-            return await self._take_bounce(mail.bounce)
+            return await self._take_bounce(mail, mail.bounce)
         sender = contact_address(mail)
         if sender is None:
             return Outcome.NO_SENDER
@@ -148,9 +149,11 @@ class ReceiveMail:
             )
         )
 
-    async def _take_bounce(self, bounce: Bounce) -> Outcome:
+    async def _take_bounce(self, mail: Mail, bounce: Bounce) -> Outcome:
         message = await self.messages.returned(bounce.message_ids)
         if message is None:
+            if await self.leads.is_erased(mail):  # meanwhile
+                raise SenderErased
             return Outcome.BOUNCE_OF_NOTHING
         if bounce.is_delayed:
             return Outcome.BOUNCE_NOTED

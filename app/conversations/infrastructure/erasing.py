@@ -72,7 +72,7 @@ class HeldConversation:
 async def hold_conversations(
     work: Work, workspace_id: UUID, lead_ids: Sequence[UUID]
 ) -> list[HeldConversation]:
-    """Theirs, and what is being sent in them: before the leads, as who receives and sends takes these locks."""
+    """Theirs, and what is being sent in them; the leads are held."""
     rows = await work.fetch(HOLD, workspace_id=workspace_id, lead_ids=list(lead_ids))
     ids = [row["id"] for row in rows]
     await work.fetch(HOLD_DELIVERIES, workspace_id=workspace_id, lead_ids=list(lead_ids), ids=ids)

@@ -162,16 +162,22 @@ class OutgoingRepository:
         self._work = work
 
     async def open(self, workspace_id: UUID, conversation_id: UUID) -> Outbox | None:
-        row = await self._work.fetch_one(
+        row = await self._opened(
             OPEN_CONVERSATION, workspace_id=workspace_id, conversation_id=conversation_id
         )
         return _outbox(row) if row else None
+
+    async def _opened(self, statement: Statement, **values: object) -> "asyncpg.Record | None":
+        """Twice: in the statement that waited for a merge the conversation is still another lead's."""
+        return await self._work.fetch_one(statement, **values) or await self._work.fetch_one(
+            statement, **values
+        )
 
     async def open_by_message(
         self, workspace_id: UUID, message_id: UUID
     ) -> tuple[Outbox, MessageStatus] | None:
         """The status is read under the lock: in the statement that waits for it, it would be from before."""
-        row = await self._work.fetch_one(OPEN_BY_MESSAGE, workspace_id=workspace_id, message_id=message_id)
+        row = await self._opened(OPEN_BY_MESSAGE, workspace_id=workspace_id, message_id=message_id)
         if row is None:
             return None
         found = await self._work.fetch_one(STATUS, workspace_id=workspace_id, message_id=message_id)

@@ -20,6 +20,7 @@ from app.conversations.domain.message import MessageStatus, sources
 from app.conversations.domain.receiving import (
     AddedMessage,
     FoundConversation,
+    LeadGone,
     Outcome,
     ReceivingAccount,
     ReturnedMessage,
@@ -27,8 +28,6 @@ from app.conversations.domain.receiving import (
 )
 from app.conversations.domain.search import search_text
 from app.conversations.infrastructure.search import LEXEMES
-
-ATTEMPTS = 5
 
 # Of the claim's worker alone: one that lost its lease reads nothing.
 HELD = Statement(
@@ -145,14 +144,22 @@ ADD = Statement(
         """  # noqa: S608 - a constant of ours
     )
 )
+# With its lead held: whoever erases the person has done so, or waits.
 RETURNED = Statement(
     text(
         """
-        SELECT m.id, m.conversation_id, c.contact_address
-        FROM message m JOIN conversation c ON c.workspace_id = m.workspace_id AND c.id = m.conversation_id
-        WHERE m.workspace_id = cast(:workspace_id as uuid) AND m.account_id = cast(:account_id as uuid)
-            AND m.rfc_message_id = ANY (cast(:message_ids as text[])) AND m.direction = 'OUTBOUND'
-        ORDER BY array_position(cast(:message_ids as text[]), m.rfc_message_id), m.id LIMIT 1
+        WITH found AS MATERIALIZED (
+            SELECT m.id, m.conversation_id, c.contact_address, c.lead_id
+            FROM message m JOIN conversation c ON c.workspace_id = m.workspace_id AND c.id = m.conversation_id
+            WHERE m.workspace_id = cast(:workspace_id as uuid) AND m.account_id = cast(:account_id as uuid)
+                AND m.rfc_message_id = ANY (cast(:message_ids as text[])) AND m.direction = 'OUTBOUND'
+            ORDER BY array_position(cast(:message_ids as text[]), m.rfc_message_id), m.id LIMIT 1
+        ), held AS MATERIALIZED (
+            SELECT l.id FROM lead l
+            WHERE l.workspace_id = cast(:workspace_id as uuid) AND l.id = (SELECT found.lead_id FROM found)
+            FOR SHARE
+        )
+        SELECT found.id, found.conversation_id, found.contact_address FROM found CROSS JOIN held
         """
     )
 )
@@ -204,15 +211,11 @@ class InboundRepository:
         return Outcome.OWN if row["is_own"] else Outcome.DUPLICATE if row["is_known"] else None
 
     async def find(self, mail: Mail, sender: str) -> FoundConversation | None:
-        thread_ids = with_other_copies(mail.thread_ids)
-        for _ in range(ATTEMPTS):
-            row = await self._fetch_one(FIND, thread_ids=thread_ids, address=sender)
-            if row is None:
-                return None
-            if row["id"] is not None:
-                break
-        else:
-            raise RuntimeError("A conversation's lead changes all the time.")
+        row = await self._fetch_one(FIND, thread_ids=with_other_copies(mail.thread_ids), address=sender)
+        if row is None:
+            return None
+        if row["id"] is None:
+            raise LeadGone
         return FoundConversation(id=row["id"], lead_id=row["lead_id"], contact_address=row["contact_address"])
 
     async def start(self, sender: str, lead_id: UUID, status: ConversationStatus) -> FoundConversation:

@@ -75,6 +75,7 @@ MARK_READ = Statement(
                     SELECT FROM lead l
                     WHERE l.workspace_id = c.workspace_id AND l.id = c.lead_id AND l.deleted_at IS NULL
                 )
+            FOR KEY SHARE OF c
         ), moved AS (
             INSERT INTO conversation_read AS r (workspace_id, user_id, conversation_id, inbound_count_read)
             SELECT cast(:workspace_id as uuid), cast(:user_id as uuid), target.id, target.count
@@ -95,6 +96,7 @@ SAVE_DRAFT = Statement(
             SELECT c.id FROM conversation c
             JOIN lead l ON l.workspace_id = c.workspace_id AND l.id = c.lead_id AND l.deleted_at IS NULL
             WHERE c.workspace_id = cast(:workspace_id as uuid) AND c.id = cast(:id as uuid)
+            FOR KEY SHARE OF c
         ), saved AS (
             INSERT INTO draft (workspace_id, user_id, conversation_id, body)
             SELECT cast(:workspace_id as uuid), cast(:user_id as uuid), target.id, cast(:body as text)
@@ -109,11 +111,17 @@ SAVE_DRAFT = Statement(
         """
     )
 )
+# The lead first, as everywhere.
 IS_OF_LEAD = Statement(
     text(
         """
+        WITH held AS MATERIALIZED (
+            SELECT id FROM lead WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:lead_id as uuid)
+            FOR SHARE
+        )
         SELECT id FROM conversation
-        WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:id as uuid) AND lead_id = cast(:lead_id as uuid)
+        WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:id as uuid)
+            AND lead_id = (SELECT held.id FROM held)
         FOR KEY SHARE
         """
     )
@@ -125,7 +133,10 @@ class ConversationRepository:
         self._work = work
 
     async def get(self, workspace_id: UUID, id: UUID) -> tuple[Conversation, datetime]:
-        row = await self._work.fetch_one(GET, workspace_id=workspace_id, id=id)
+        # Twice: in the statement that waited for a merge the conversation is still another lead's.
+        row = await self._work.fetch_one(GET, workspace_id=workspace_id, id=id) or await self._work.fetch_one(
+            GET, workspace_id=workspace_id, id=id
+        )
         if row is None:
             raise ConversationNotFound
         conversation = Conversation(

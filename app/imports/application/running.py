@@ -31,7 +31,9 @@ class RunImport:
         """Settles the next rows; True when every row has its outcome. Raises LostLease: then nothing was written."""
         job = await self.ledger.hold()
         rows = await self.ledger.pending(self.chunk_rows)
-        staged, results = settle_rows(rows, source=job.source, region=await self.ledger.phone_region())
+        region = await self.ledger.phone_region()
+        staged, results = settle_rows(rows, source=job.source, region=region)
+        results = await self.ledger.without_erased(rows, results, job.source, region)
         defaults = LeadDefaults(
             source=job.source,
             stage_id=await self.ledger.first_stage(),

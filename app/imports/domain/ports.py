@@ -5,6 +5,7 @@ from typing import Protocol
 from uuid import UUID
 
 from app.imports.domain.imports import ImportRequest, Progress, RowResult, RunningImport
+from app.leads.domain.lead import LeadSource
 from app.leads.domain.staged import ImportPolicy, LeadDefaults, StagedLead, WrittenLead
 
 
@@ -39,6 +40,16 @@ class Ledger(Protocol):
         self, staged: Sequence[StagedLead], policy: ImportPolicy, defaults: LeadDefaults
     ) -> Sequence[WrittenLead]:
         """Writes the chunk's leads. A lead this import touched in an earlier chunk is DUPLICATE_IN_FILE."""
+
+    async def without_erased(
+        self,
+        rows: Sequence[tuple[int, Mapping[str, object]]],
+        results: Sequence[RowResult],
+        source: LeadSource,
+        region: str,
+    ) -> list[RowResult]:
+        """A rejected row is kept as it was sent, for people to mend it: not one that names somebody who was erased,
+        which is refused for that instead."""
 
     async def record(
         self, results: Sequence[RowResult], progress: Progress, *, is_progress_told: bool

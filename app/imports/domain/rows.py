@@ -1,6 +1,7 @@
 """From a row as it was sent to a lead as it can be stored: the rules each row must meet."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TypeVar, cast
 
 from app.common.domain import MAX_NAME, TextProblem, normalized, text_problem
@@ -92,6 +93,32 @@ def read_row(number: int, payload: Payload, *, source: LeadSource, region: str) 
         metadata=cast("Payload | None", payload.get("metadata")),
         identities=identities,
     )
+
+
+def named_in(payload: Payload, *, source: LeadSource, region: str) -> set[Identity]:
+    """By what a row names somebody, as far as it can be read, whatever else is wrong with it."""
+    email, phone, url = (_given(payload.get(field)) for field in ("email", "phone", "profileUrl"))
+    parses: list[Callable[[], Identity | None]] = [
+        lambda: email_identity(email),
+        lambda: phone_identity(phone, region=region),
+        lambda: _profile(url, source),
+    ]
+    found: set[Identity] = set()
+    for parse in parses:
+        with suppress(NotAnIdentity):
+            if identity := parse():
+                found.add(identity)
+    return found
+
+
+def _profile(url: str, source: LeadSource) -> Identity | None:
+    kind = PROFILE_KINDS.get(source) or kind_of_address(url)
+    return profile_identity(kind, url) if kind else None
+
+
+def _given(value: object) -> str:
+    """Without what PostgreSQL cannot hold."""
+    return normalized(value)[: MAX_URL + 1] if isinstance(value, str) else ""
 
 
 def _identities(texts: Mapping[str, str | None], *, source: LeadSource, region: str) -> Sequence[Identity]:

@@ -1,5 +1,6 @@
 """Implements the ports `Imports` (the request that fills the ledger) and `Ledger` (the worker that settles it)."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from app.imports.domain.imports import (
     RowResult,
     RunningImport,
 )
+from app.imports.infrastructure.erasing import without_erased
 from app.imports.infrastructure.tables import import_job, import_jobs, import_row
 from app.leads.domain.lead import LeadSource
 from app.leads.domain.staged import ImportPolicy, LeadDefaults, StagedLead, WrittenLead
@@ -76,12 +78,18 @@ SAME_LEAD_EARLIER = Statement(
 RECORD = Statement(
     text(
         """
+        WITH held AS MATERIALIZED (
+            SELECT row FROM import_row
+            WHERE workspace_id = cast(:workspace_id as uuid) AND import_id = cast(:import_id as uuid)
+                AND row = ANY (cast(:rows as int[])) AND outcome IS NULL
+            ORDER BY row FOR NO KEY UPDATE
+        )
         UPDATE import_row r SET outcome = o.outcome, lead_id = o.lead_id, code = o.code, field = o.field, at = now(),
             payload = CASE WHEN o.outcome = 'REJECTED' THEN r.payload END
         FROM unnest(
             cast(:rows as int[]), cast(:outcomes as text[]), cast(:lead_ids as uuid[]), cast(:codes as text[]),
             cast(:fields as text[])
-        ) AS o(row, outcome, lead_id, code, field)
+        ) AS o(row, outcome, lead_id, code, field) JOIN held USING (row)
         WHERE r.workspace_id = cast(:workspace_id as uuid) AND r.import_id = cast(:import_id as uuid)
             AND r.row = o.row AND r.outcome IS NULL
         RETURNING r.row
@@ -115,7 +123,7 @@ END = Statement(
 class ImportRepository:
     def __init__(self, work: Work) -> None:
         self._work = work
-        leads = LeadRepository(work)
+        self._leads = leads = LeadRepository(work)
         self.check_owner, self.check_tags = leads.check_owner, leads.check_tags
 
     async def add(
@@ -125,6 +133,11 @@ class ImportRepository:
             RowResult(row, RowOutcome.REJECTED, problem=problem)
             for row, problem in request.unstorable.items()
         ]
+        # Never kept as they were sent where they name somebody who was erased.
+        region = await self._leads.phone_region(workspace_id) if rejected else ""
+        rows = [(one.row, request.rows[one.row - 1]) for one in rejected]
+        rejected = await without_erased(self._work, workspace_id, rows, rejected, request.source, region)
+        counts = Counter(one.outcome.value for one in rejected)
         await self._work.fetch(
             ADD_JOB,
             workspace_id=workspace_id,
@@ -138,7 +151,7 @@ class ImportRepository:
             basis=request.basis,
             total_rows=len(request.rows),
             processed_rows=len(rejected),
-            counts=orjson.dumps({RowOutcome.REJECTED.value: len(rejected)}).decode(),
+            counts=orjson.dumps({RowOutcome.REJECTED.value: 0, **counts}).decode(),
         )
         await self._work.fetch(
             ADD_ROWS,
@@ -181,6 +194,15 @@ class ImportLedger:
 
     async def phone_region(self) -> str:
         return await self._leads.phone_region(self._claim.workspace_id)
+
+    async def without_erased(
+        self,
+        rows: Sequence[tuple[int, Mapping[str, object]]],
+        results: Sequence[RowResult],
+        source: LeadSource,
+        region: str,
+    ) -> list[RowResult]:
+        return await without_erased(self._work, self._claim.workspace_id, rows, results, source, region)
 
     async def first_stage(self) -> UUID:
         return await self._leads.stage(self._claim.workspace_id, None)

@@ -80,7 +80,7 @@ LOCK_KNOWN = Statement(
         SELECT l.id FROM lead l
         WHERE l.workspace_id = cast(:workspace_id as uuid)
             AND l.id IN (SELECT s.lead_id FROM pg_temp.stage_lead s WHERE s.known AND s.outcome IS NULL)
-        ORDER BY l.id FOR UPDATE
+        ORDER BY l.id FOR NO KEY UPDATE
         """
     )
 )

@@ -6,7 +6,9 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.common.database import Statement
+from app.common.domain import folded
 from app.common.work import Work
+from app.leads.domain.bulk_change import Progress, TaskStatus
 from app.leads.domain.identity import Identity, IdentityKind
 from app.leads.infrastructure.erased import remember_erased
 from app.leads.infrastructure.identities import refresh_contacts
@@ -58,12 +60,20 @@ DROP_RELEASED = Statement(
         """
     )
 )
+NAMED_THE_ERASED = "Start it again with another search: a person whom this one named was erased."
+# With those in the trash that share a number with them: all locks of leads are taken at once, in the order of the ids.
 HOLD = Statement(
     text(
         """
         SELECT id, name FROM lead
-        WHERE workspace_id = cast(:workspace_id as uuid) AND id = ANY (cast(:lead_ids as uuid[]))
-        ORDER BY id FOR UPDATE
+        WHERE workspace_id = cast(:workspace_id as uuid) AND id IN (
+            SELECT unnest(cast(:lead_ids as uuid[]))
+            UNION
+            SELECT copy.lead_id FROM lead_identity i JOIN lead_identity copy USING (workspace_id, kind, value)
+            WHERE i.workspace_id = cast(:workspace_id as uuid) AND i.lead_id = ANY (cast(:lead_ids as uuid[]))
+                AND copy.released_at IS NOT NULL
+        )
+        ORDER BY id FOR NO KEY UPDATE
         """
     )
 )
@@ -84,12 +94,26 @@ DROP_SUPPRESSIONS = Statement(
         """
     )
 )
-# A search that is under way ends by itself, and is let go of then.
-DROP_SEARCHES = Statement(
+HOLD_CHANGES = Statement(
     text(
         """
-        UPDATE bulk_change SET filter = NULL
-        WHERE workspace_id = cast(:workspace_id as uuid) AND finished_at IS NOT NULL AND filter IS NOT NULL
+        SELECT id FROM bulk_change WHERE workspace_id = cast(:workspace_id as uuid) AND finished_at IS NULL
+        ORDER BY id FOR NO KEY UPDATE
+        """
+    )
+)
+# One that looks for a word of theirs is ended: it cannot go on without the word, and may not keep it.
+END_CHANGES = Statement(
+    text(
+        """
+        UPDATE bulk_change SET status = :failed, error = :error, filter = NULL, finished_at = now(), token = NULL,
+            lease_until = NULL
+        WHERE workspace_id = cast(:workspace_id as uuid) AND id = ANY (cast(:ids as uuid[])) AND EXISTS (
+            SELECT FROM jsonb_array_elements_text(filter -> 'terms') AS term,
+                regexp_split_to_table(folded(term), '[\\W_]+') AS word, unnest(cast(:traces as text[])) AS trace
+            WHERE word <> '' AND position(word IN trace) > 0
+        )
+        RETURNING id, total, done
         """
     )
 )
@@ -128,13 +152,32 @@ async def whole_person(work: Work, workspace_id: UUID, lead_id: UUID) -> Sequenc
 async def hold_to_erase(work: Work, workspace_id: UUID, lead_ids: Sequence[UUID]) -> dict[UUID, str]:
     """Their names, once nobody else touches them until the commit."""
     rows = await work.fetch(HOLD, workspace_id=workspace_id, lead_ids=list(lead_ids))
-    return {row["id"]: row["name"] for row in rows}
+    return {row["id"]: row["name"] for row in rows if row["id"] in lead_ids}
 
 
 async def identities_of(work: Work, workspace_id: UUID, lead_ids: Sequence[UUID]) -> list[Identity]:
     """Released ones too."""
     rows = await work.fetch(IDENTITIES, workspace_id=workspace_id, lead_ids=list(lead_ids))
     return [Identity(IdentityKind(row["kind"]), row["value"]) for row in rows]
+
+
+async def hold_changes(work: Work, workspace_id: UUID) -> list[UUID]:
+    """Bulk changes that are under way: their workers are between two chunks until the commit."""
+    return [row["id"] for row in await work.fetch(HOLD_CHANGES, workspace_id=workspace_id)]
+
+
+async def end_changes(work: Work, workspace_id: UUID, ids: Sequence[UUID], traces: Sequence[str]) -> None:
+    """Those of the held ones that look for a word that stands in one of `traces`."""
+    rows = await work.fetch(
+        END_CHANGES,
+        workspace_id=workspace_id,
+        ids=list(ids),
+        traces=[folded(one) for one in traces],
+        failed=TaskStatus.FAILED.value,
+        error=NAMED_THE_ERASED,
+    )
+    for row in rows:
+        work.announce(Progress(TaskStatus.FAILED, row["total"], row["done"]).told(row["id"]))
 
 
 async def erase_leads(
@@ -146,7 +189,6 @@ async def erase_leads(
         values = [one.value for one in known_by]
         await work.fetch(DROP_SUPPRESSIONS, workspace_id=workspace_id, values=values)
         await _drop_released(work, workspace_id, lead_ids, known_by)
-    await work.fetch(DROP_SEARCHES, workspace_id=workspace_id)
     await work.fetch(DROP_LEADS, workspace_id=workspace_id, lead_ids=list(lead_ids))
 
 

@@ -1,10 +1,12 @@
 """A person, gone from all modules in one transaction.
 
-Locks: conversations and deliveries (as who sends and receives), then leads. Whoever was in the middle of something with
-the person has committed by then, or finds nobody. Files are let go of in the transaction and removed after it.
+Locks are taken in the order of all others (docs/decisions/0026): imports and bulk changes under way, the leads, their
+identities, conversations and deliveries. Whoever was in the middle of something with the person has committed by then,
+or finds nobody. Files are let go of in the transaction and removed after it.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import text
@@ -13,13 +15,15 @@ from app.common.database import Statement
 from app.common.domain import EVENT_IDS_MAX, folded
 from app.common.work import Work
 from app.conversations.wiring import erase_conversations, hold_conversations
-from app.imports.wiring import erase_imports
+from app.imports.wiring import erase_imports, hold_imports
 from app.leads.domain.errors import LeadNotFound
 from app.leads.domain.events import LeadDeleted
 from app.leads.domain.identity import Identity, IdentityKind, NotAnIdentity, email_identity
 from app.leads.wiring import (
+    end_changes,
     erase_leads,
     find_holders,
+    hold_changes,
     hold_to_erase,
     identities_of,
     is_long_deleted,
@@ -48,18 +52,28 @@ class Moved(Exception):
     """Who belongs to the person changed under our hands: again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Locked until the commit."""
+
+    lead_ids: Sequence[UUID]
+    names: Sequence[str]
+    import_ids: Sequence[UUID]
+    """Of the whole workspace, as the changes of many: those that were under way."""
+    change_ids: Sequence[UUID]
+
+
 async def erase_person(
     work: Work, workspace_id: UUID, lead_id: UUID, confirmation: str
 ) -> tuple[Sequence[UUID], Sequence[UUID]]:
     """The leads that are gone, and the files to remove after the commit. Raises LeadNotFound, Invalid, LiveElsewhere,
     Moved."""
-    lead_ids, names, addresses = await _hold(work, workspace_id, lead_id, whole_person)
-    known_by = await identities_of(work, workspace_id, lead_ids)
+    held = await _hold(work, workspace_id, lead_id, whole_person)
+    known_by = await identities_of(work, workspace_id, held.lead_ids)
     emails = [one.value for one in known_by if one.kind is IdentityKind.EMAIL]
-    check_confirmation(confirmation, [*names, *emails])
-    written_from = [one for address in addresses if (one := _email(address)) is not None]
-    their_own = await _claim(work, workspace_id, lead_ids, known_by, written_from)
-    return lead_ids, await _erase(work, workspace_id, lead_ids, their_own, names, is_for_good=True)
+    check_confirmation(confirmation, [*held.names, *emails])
+    their_own = await _claim(work, workspace_id, held.lead_ids, known_by)
+    return held.lead_ids, await _erase(work, workspace_id, held, their_own, is_for_good=True)
 
 
 async def _claim(
@@ -67,11 +81,12 @@ async def _claim(
     workspace_id: UUID,
     lead_ids: Sequence[UUID],
     known_by: Sequence[Identity],
-    written_from: Sequence[Identity],
 ) -> Sequence[Identity]:
-    """Those of both that no other live lead has, taken from the trash into use until the commit: who adds one of them
-    to a lead meanwhile waits, and finds it erased. Raises LiveElsewhere, Moved."""
+    """Those, and the addresses they wrote from, that no other live lead has; taken from the trash into use until the
+    commit: who adds one of them to a lead meanwhile waits, and finds it erased. Raises LiveElsewhere, Moved."""
     taken = await reclaim_identities(work, workspace_id, lead_ids)
+    talks = await hold_conversations(work, workspace_id, lead_ids)
+    written_from = [found for one in talks if (found := _email(one.contact_address)) is not None]
     everything = list(dict.fromkeys([*known_by, *written_from]))
     holders = {one.identity: one.lead_id for one in await find_holders(work, workspace_id, everything)}
     if any(identity not in holders for _, identity in taken):
@@ -86,13 +101,13 @@ async def _claim(
 async def purge_person(work: Work, workspace_id: UUID, lead_id: UUID, *, ttl_s: float) -> Sequence[UUID]:
     """The files to remove after the commit. As an erase, but whoever it is may come again. Raises Moved."""
     try:
-        lead_ids, names, _ = await _hold(work, workspace_id, lead_id, person_of)
+        held = await _hold(work, workspace_id, lead_id, person_of)
     except LeadNotFound:
         return []
     if not await is_long_deleted(work, workspace_id, lead_id, ttl_s=ttl_s):
         return []
-    known_by = await identities_of(work, workspace_id, lead_ids)
-    return await _erase(work, workspace_id, lead_ids, known_by, names, is_for_good=False)
+    known_by = await identities_of(work, workspace_id, held.lead_ids)
+    return await _erase(work, workspace_id, held, known_by, is_for_good=False)
 
 
 async def _hold(
@@ -100,28 +115,28 @@ async def _hold(
     workspace_id: UUID,
     lead_id: UUID,
     leads_of: Callable[[Work, UUID, UUID], Awaitable[Sequence[UUID]]],
-) -> tuple[Sequence[UUID], list[str], list[str]]:
-    """Leads, their names, and the addresses they wrote from. Raises LeadNotFound, Moved."""
+) -> Held:
+    """Raises LeadNotFound, Moved."""
+    import_ids = await hold_imports(work, workspace_id)
+    change_ids = await hold_changes(work, workspace_id)
     lead_ids = await leads_of(work, workspace_id, lead_id)
     if not lead_ids:
         raise LeadNotFound("id")
-    await hold_conversations(work, workspace_id, lead_ids)
     names = await hold_to_erase(work, workspace_id, lead_ids)
     if set(names) != set(lead_ids) or set(await leads_of(work, workspace_id, lead_id)) != set(lead_ids):
         raise Moved
-    held = await hold_conversations(work, workspace_id, lead_ids)
-    return lead_ids, list(names.values()), [one.contact_address for one in held]
+    return Held(lead_ids, list(names.values()), import_ids, change_ids)
 
 
 async def _erase(
     work: Work,
     workspace_id: UUID,
-    lead_ids: Sequence[UUID],
+    held: Held,
     known_by: Sequence[Identity],
-    names: Sequence[str],
     *,
     is_for_good: bool,
 ) -> Sequence[UUID]:
+    lead_ids = held.lead_ids
     values = [one.value for one in known_by if one.kind not in PHONES]
     emails = [one.value for one in known_by if one.kind is IdentityKind.EMAIL] if is_for_good else []
     numbers = [one.value[-LAST_DIGITS:] for one in known_by if one.kind in PHONES]
@@ -132,8 +147,12 @@ async def _erase(
         lead_ids,
         values=values if is_for_good else [],
         numbers=numbers if is_for_good else [],
-        names=[folded(name) for name in names] if is_for_good else [],
+        names=[folded(name) for name in held.names] if is_for_good else [],
+        held_ids=held.import_ids,
     )
+    if is_for_good:
+        traces = [*held.names, *(one.value for one in known_by)]
+        await end_changes(work, workspace_id, held.change_ids, traces)
     await work.fetch(DROP_MERGES, workspace_id=workspace_id, lead_ids=list(lead_ids))
     await erase_leads(work, workspace_id, lead_ids, known_by if is_for_good else [])
     for start in range(0, len(lead_ids), EVENT_IDS_MAX):

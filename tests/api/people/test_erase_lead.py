@@ -4,6 +4,8 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
+import orjson
+import pytest
 from sqlalchemy import text
 
 from app.common.domain import Role
@@ -12,9 +14,12 @@ from app.files.wiring import drop_unused_files
 from app.people.infrastructure.erasing import erase_person
 from app.people.wiring import long_deleted_leads, purge_leads
 from tests.factories.accounts import Person, add_member, audited
+from tests.factories.bulk_changes import change_state
 from tests.factories.conversations import make_lead
 from tests.factories.imports import finished, import_leads, imported, profile
 from tests.factories.inbound import letter, post_mail, report, worked_on
+from tests.factories.merging import merged as merged_into
+from tests.factories.merging import unmerged
 from tests.factories.people import CREATE, Known, created, everywhere, mailbox, talked
 from tests.factories.sending import Outlet, accepted, codes
 from tests.fixtures.processes import Api, Worker
@@ -25,6 +30,13 @@ ERASE = """mutation ($input: EraseLeadInput!) {
 LEAD = "query ($id: ID!) { lead(id: $id) { id } }"
 SEARCH = "query ($search: String!) { leads(filter: {search: $search}) { edges { node { id } } } }"
 SUPPRESS = "mutation ($input: SuppressInput!) { suppress(input: $input) { errors { code path } } }"
+
+WAITING_CHANGE = """
+INSERT INTO bulk_change (workspace_id, status, filter, change, total, progress_at, run_at)
+VALUES (:workspace_id, 'QUEUED', cast(:filter as jsonb), jsonb_build_object('delete', cast(:none as text)), 1, now(),
+    now() + interval '1 hour')
+RETURNING id
+"""
 
 
 async def erase(person: Person, id: object, word: str) -> dict[str, Any]:
@@ -38,19 +50,11 @@ async def erased(person: Person, id: object, word: str) -> list[str]:
     return answer["deletedIds"]  # type: ignore[no-any-return]
 
 
-async def merge_by_hand(outlet: Outlet, kept: UUID, gone: UUID) -> None:
-    await outlet.sql(
-        "UPDATE lead SET deleted_at = now(), merged_into_id = :kept WHERE workspace_id = :workspace_id AND id = :id",
-        kept=kept,
-        id=gone,
-    )
-
-
 async def test_nothing_is_left_of_a_person(outlet: Outlet, api_server: Api, worker: Worker) -> None:
     known, other = Known.somebody(), Known.somebody()
     person = outlet.person
     lead_id, merged = await everywhere(outlet, known), await created(person, other, email=None)
-    await merge_by_hand(outlet, lead_id, merged)
+    await merged_into(person, lead_id, merged)
     bounce = report("sales@ours.example", message_id="<nobody@ours.example>", recipient=known.email)
     await post_mail(person.http, await mailbox(outlet), bounce)
     await worked_on(outlet.doors, person.workspace_id)
@@ -111,6 +115,69 @@ async def test_no_import_no_mail_and_no_hand_brings_them_back(outlet: Outlet) ->
     assert found == {}
 
 
+async def test_a_rejected_row_that_names_them_is_not_kept(outlet: Outlet) -> None:
+    known, person = Known.somebody(), outlet.person
+    await erased(person, await created(person, known), known.name)
+    rows = [
+        profile("x" * 40, email=known.email),
+        profile(known.handle, phone="1"),
+        profile("any.one", phone=known.phone, name="x" * 201),
+        profile("any.two", email=known.email, name="\x00"),
+        profile("any.three", name="x" * 201),
+    ]
+    state = await imported(person, rows)
+    assert state["counts"] == {"SUPPRESSED": 4, "REJECTED": 1}
+    assert [one["code"] for one in state["rowErrors"]] == ["ERASED"] * 4 + ["TOO_LONG"]
+    assert await rows_with(outlet.doors, [known.word, known.phone.lstrip("+")]) == {}
+
+
+@pytest.mark.parametrize("given", [0, 1, 2], ids=["the kept lead", "one merged", "one merged before that"])
+async def test_of_merged_leads_whichever_is_given_all_go(outlet: Outlet, given: int) -> None:
+    person, people = outlet.person, [Known.somebody() for _ in range(3)]
+    ids = [await created(person, known) for known in people]
+    for id in ids:
+        await person.run(SUPPRESS, {"input": {"leadId": str(id)}})
+    await merged_into(person, ids[1], ids[2])
+    await merged_into(person, ids[0], ids[1])
+    assert set(await erased(person, ids[given], people[2].email)) == {str(id) for id in ids}
+    traces = [trace for known in people for trace in known.traces] + [str(id) for id in ids]
+    assert set(await rows_with(outlet.doors, traces)) <= {"feed_event.entity_ids", "feed_event.after"}, (
+        "ids alone"
+    )
+    for table in ("merge", "merge_journal", "suppression", "lead"):
+        assert await outlet.sql(f"SELECT count(*) FROM {table} WHERE workspace_id = :workspace_id") == 0
+
+
+async def test_a_merge_that_was_undone_binds_nobody(outlet: Outlet) -> None:
+    person, kept, other = outlet.person, Known.somebody(), Known.somebody()
+    ids = [await created(person, known) for known in (kept, other)]
+    await unmerged(person, await merged_into(person, *ids))
+    assert await erased(person, ids[1], other.name) == [str(ids[1])]
+    assert await rows_with(outlet.doors, other.traces) == {}
+    assert (await person.run(LEAD, {"id": str(ids[0])}))["lead"] is not None
+
+
+async def test_a_change_of_many_that_looks_for_them_ends(outlet: Outlet) -> None:
+    person, known = outlet.person, Known.somebody()
+    lead_id = await created(person, known)
+
+    async def waiting(*terms: str) -> str:
+        made = await outlet.sql(
+            WAITING_CHANGE, filter=orjson.dumps({"terms": terms}).decode(), none=str(UUID(int=0))
+        )
+        return str(made)
+
+    theirs = [await waiting(known.word), await waiting("zulei"), await waiting("acme", known.phone[-6:])]
+    other = await waiting("acme")
+    await erased(person, lead_id, known.name)
+    for id in theirs:
+        state = await change_state(person, id)
+        assert (state["status"], state["failure"][:8]) == ("FAILED", "Start it")
+    assert (await change_state(person, other))["status"] == "RUNNING"
+    kept = "SELECT count(*) FROM bulk_change WHERE workspace_id = :workspace_id AND filter IS NOT NULL"
+    assert await outlet.sql(kept) == 1
+
+
 async def test_another_workspace_knows_nothing_of_it(ana: Person, eve: Person, worker: Worker) -> None:
     known = Known.somebody()
     await erased(ana, await created(ana, known), known.name)
@@ -169,6 +236,8 @@ async def test_files_go_though_the_process_dies_after_the_commit(outlet: Outlet)
 async def test_a_lead_deleted_long_ago_is_purged_and_may_come_again(outlet: Outlet) -> None:
     known, recent, person = Known.somebody(), Known.somebody(), outlet.person
     long_ago, lately = await everywhere(outlet, known), await created(person, recent)
+    rejected = [profile("x" * 40, name=known.name, email=known.email)]
+    assert (await imported(person, rejected))["counts"] == {"REJECTED": 1}
     for id, days in ((long_ago, 31), (lately, 29)):
         await outlet.sql(
             """UPDATE lead SET deleted_at = now() - :days * interval '1 day'
