@@ -191,7 +191,8 @@ async def touch(work: Work, workspace_id: UUID, lead_id: UUID, direction: Direct
 async def suppress(
     work: Work, workspace_id: UUID, *, value: str, channel: Channel | None, reason: SuppressionReason
 ) -> bool:
-    """Nothing is sent to this address (or "@domain") any more; False: that stood there already."""
+    """Nothing is sent to this address (or "@domain") any more; False: that stood there already, or it is an erased
+    person's. Waits for an erase of it: after the locks of leads, conversations and messages."""
     return await contact_use_cases(work, workspace_id).suppress(value=value, channel=channel, reason=reason)
 
 

@@ -157,9 +157,9 @@ class ReceiveMail:
             return Outcome.BOUNCE_OF_NOTHING
         if bounce.is_delayed:
             return Outcome.BOUNCE_NOTED
+        before = await self.messages.mark_bounced(message.id, bounce_error(bounce))
         if is_to_suppress(bounce, message):
             await self.leads.suppress(message.contact_address)
-        before = await self.messages.mark_bounced(message.id, bounce_error(bounce))
         if before is None:
             return Outcome.BOUNCE_NOTED
         self.feed.announce(

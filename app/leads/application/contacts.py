@@ -45,7 +45,8 @@ class ContactUseCases:
             )
 
     async def suppress(self, *, value: str, channel: Channel | None, reason: SuppressionReason) -> bool:
-        """From now on nothing is sent to this address (or "@domain"); False: it stood there already."""
+        """From now on nothing is sent to this address (or "@domain"); False: it stood there already, or is an erased
+        person's."""
         return await self.contacts.suppress(
             self.workspace_id, value=value.strip().lower(), channel=channel, reason=reason
         )

@@ -18,7 +18,8 @@ class Suppressions(Protocol):
     async def hold_lead(self, workspace_id: UUID, lead_id: UUID) -> bool:
         """Whether there is such a live lead; if so, it stays until the commit."""
 
-    async def is_erased(self, workspace_id: UUID, new: NewSuppression) -> bool: ...
+    async def is_erased(self, workspace_id: UUID, new: NewSuppression) -> bool:
+        """Whether its value is somebody's who was erased; if not, nobody of it is erased before the commit."""
 
     async def add(self, workspace_id: UUID, new: NewSuppression, *, created_by: UUID) -> UUID:
         """The id; the one that is there already, which stays as it is."""
@@ -46,10 +47,9 @@ class SuppressionUseCases:
         new = new_suppression(value=value, lead_id=lead_id, channel=channel, reason=reason, region=region)
         if lead_id is not None and not await self.suppressions.hold_lead(self.workspace_id, lead_id):
             raise LeadNotFound
-        id = await self.suppressions.add(self.workspace_id, new, created_by=created_by)
         if await self.suppressions.is_erased(self.workspace_id, new):
             raise Erased("value")
-        return id
+        return await self.suppressions.add(self.workspace_id, new, created_by=created_by)
 
     async def lift_suppression(self, id: UUID) -> None:
         """Raises SuppressionNotFound."""

@@ -106,7 +106,7 @@ class Contacts(Protocol):
     async def suppress(
         self, workspace_id: UUID, *, value: str, channel: Channel | None, reason: SuppressionReason
     ) -> bool:
-        """False: it stood there already; its first reason stays."""
+        """False: it stood there already, and its first reason stays; or it is somebody's who was erased."""
 
 
 class Timeline(Protocol):

@@ -10,7 +10,9 @@ from app.common.database import Statement
 from app.common.domain import Channel
 from app.common.work import Reads, Work
 from app.leads.domain.contact import SuppressionReason, suppressed_values
+from app.leads.domain.identity import Identity, NotAnIdentity, email_identity
 from app.leads.domain.lead import Engagement, LeadSource, rank_of
+from app.leads.infrastructure.erased import erased_for_good
 
 ATTEMPTS = 5
 
@@ -155,10 +157,21 @@ class ContactRepository:
     async def suppress(
         self, workspace_id: UUID, *, value: str, channel: Channel | None, reason: SuppressionReason
     ) -> bool:
+        identity = _email(value)
+        if identity is not None and await erased_for_good(self._work, workspace_id, identity):
+            return False
         rows = await self._work.fetch(
             SUPPRESS, workspace_id=workspace_id, value=value, channel=channel, reason=reason.value
         )
         return bool(rows)
+
+
+def _email(value: str) -> Identity | None:
+    """None: it is a domain."""
+    try:
+        return email_identity(value)
+    except NotAnIdentity:
+        return None
 
 
 async def is_suppressed(

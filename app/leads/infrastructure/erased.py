@@ -18,6 +18,14 @@ FIND = Statement(
         """
     )
 )
+HOLD = Statement(
+    text(
+        """
+        SELECT pg_advisory_xact_lock(key)
+        FROM (SELECT key FROM unnest(cast(:keys as bigint[])) AS key ORDER BY key) AS one_by_one
+        """
+    )
+)
 REMEMBER = Statement(
     text(
         """
@@ -48,6 +56,13 @@ async def erased_among(reads: Reads, workspace_id: UUID, identities: Iterable[Id
     return {one for row in rows for one in hashes[row["hash"]]}
 
 
+async def erased_for_good(work: Work, workspace_id: UUID, identity: Identity) -> bool:
+    """Asked once an erase of it that is under way has ended; none begins before the commit. For what is written of an
+    identity, and is no identity's own row."""
+    await _hold(work, [hash_of(work, workspace_id, identity)])
+    return bool(await erased_among(work, workspace_id, [identity]))
+
+
 async def refuse_erased(work: Work, workspace_id: UUID, given: Mapping[str, Identity]) -> None:
     """Asked after the identities were written, by which this waits for an erase that is under way.
 
@@ -60,5 +75,12 @@ async def refuse_erased(work: Work, workspace_id: UUID, given: Mapping[str, Iden
 
 
 async def remember_erased(work: Work, workspace_id: UUID, identities: Sequence[Identity]) -> None:
+    """Once those have committed who asked `erased_for_good`: what they wrote is seen by the next statement."""
     hashes = {hash_of(work, workspace_id, one) for one in identities}
+    await _hold(work, list(hashes))
     await work.fetch(REMEMBER, workspace_id=workspace_id, hashes=list(hashes))
+
+
+async def _hold(work: Work, hashes: Sequence[bytes]) -> None:
+    """Until the commit. There may be no row to lock: an address is suppressed before it is anybody's."""
+    await work.fetch(HOLD, keys=[int.from_bytes(one[:8], signed=True) for one in hashes])

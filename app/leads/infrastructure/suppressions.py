@@ -10,7 +10,7 @@ from app.common.database import Statement
 from app.common.paging import Keyset, Page
 from app.common.work import Reads, Work
 from app.leads.domain.suppression import NewSuppression
-from app.leads.infrastructure.erased import erased_among
+from app.leads.infrastructure.erased import erased_for_good
 from app.leads.infrastructure.timeline import TimelineRepository
 
 ATTEMPTS = 5
@@ -69,7 +69,7 @@ class SuppressionRepository:
         return await phone_region(self._work, workspace_id)
 
     async def is_erased(self, workspace_id: UUID, new: NewSuppression) -> bool:
-        return new.identity is not None and bool(await erased_among(self._work, workspace_id, [new.identity]))
+        return new.identity is not None and await erased_for_good(self._work, workspace_id, new.identity)
 
     async def add(self, workspace_id: UUID, new: NewSuppression, *, created_by: UUID) -> UUID:
         for _ in range(ATTEMPTS):
