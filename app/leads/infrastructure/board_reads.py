@@ -1,33 +1,52 @@
 """What the board reads: all columns' pages by one statement, their counts by another, and leads' ways over it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    ColumnElement,
+    Select,
     Text,
     Uuid,
+    any_,
     bindparam,
+    cast,
     column,
     func,
     literal_column,
+    not_,
     select,
     text,
     true,
     tuple_,
+    union_all,
 )
+from sqlalchemy.sql.selectable import LateralFromClause, TableValuedAlias
 
 from app.common.database import Statement
 from app.common.feed_log import feed_head
 from app.common.paging import Page
 from app.common.work import Reads
 from app.leads.infrastructure.list_reads import COUNT_MAX
-from app.leads.infrastructure.reads import LeadConditions, join_lead, lead_fields, where
-from app.leads.infrastructure.tables import lead
+from app.leads.infrastructure.reads import (
+    LEAD_QUERY,
+    LeadConditions,
+    join_lead,
+    lead_fields,
+    matches,
+    state,
+    where,
+)
+from app.leads.infrastructure.tables import lead, searched_lead
+
+HITS_MAX = 1_000
+"""Leads that a search looks up by its index; what more have is common enough to be walked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +67,35 @@ class ColumnPage:
     """The feed's position of the same snapshot."""
 
 
-@cache
-def _pages_statement(used: frozenset[str], with_identities: bool) -> Statement:
-    """Each page is a walk of its own along `ix_lead_board`; one row more than asked tells of a next page."""
-    wanted = (
+def _searched(first_of: Callable[..., Select[Any]], used: frozenset[str]) -> LateralFromClause:
+    """Of a rare word the index knows all leads, and walking each column would find hardly one; a common word's leads
+    are walked past anyway. The planner runs one of the two."""
+    some = _found(used, searched_lead.c.id).limit(literal_column(str(HITS_MAX + 1))).subquery("some")
+    hits = (
+        select(func.array_agg(some.c.id).label("ids"), func.count().label("count"))
+        .select_from(some)
+        .cte("hits")
+        .prefix_with("MATERIALIZED")
+    )
+    is_rare = hits.c.count <= literal_column(str(HITS_MAX))
+    ids = select(hits.c.ids).where(is_rare).scalar_subquery()
+    by_hits = first_of(lead.c.id == any_(cast(ids, ARRAY(Uuid))))
+    by_walking = first_of(select(not_(is_rare)).scalar_subquery(), *where(used))
+    return union_all(by_hits.lateral().select(), by_walking.lateral().select()).lateral("page")
+
+
+def _found(used: frozenset[str], *columns: ColumnElement[Any]) -> Select[Any]:
+    return select(*columns).where(
+        searched_lead.c.workspace_id == bindparam("workspace_id"),
+        state(used, searched_lead),
+        searched_lead.c.lexemes.bool_op("@@")(LEAD_QUERY),
+        *matches(used - {"terms"}, searched_lead),
+    )
+
+
+def _wanted() -> TableValuedAlias:
+    """The pages asked for, as rows."""
+    return (
         func.unnest(
             bindparam("column_ids", type_=ARRAY(Uuid)),
             bindparam("after_ranks", type_=ARRAY(Text)),
@@ -68,20 +112,30 @@ def _pages_statement(used: frozenset[str], with_identities: bool) -> Statement:
         )
         .render_derived()
     )
-    rows = (
-        select(*lead_fields(with_identities=with_identities))
-        .select_from(join_lead(lead))
-        .where(
-            lead.c.workspace_id == bindparam("workspace_id"),
-            lead.c.stage_id == wanted.c.stage_id,
-            tuple_(lead.c.rank, lead.c.id) > tuple_(wanted.c.after_rank, wanted.c.after_id),
-            *where(used),
-        )
-        .order_by(lead.c.rank, lead.c.id)
-        .limit(wanted.c.size)
-        .subquery("page")
-        .lateral()
+
+
+@cache
+def _pages_statement(used: frozenset[str], with_identities: bool) -> Statement:
+    """Each page is a walk of its own along `ix_lead_board`; one row more than asked tells of a next page."""
+    wanted = _wanted()
+    column_of = (
+        lead.c.workspace_id == bindparam("workspace_id"),
+        lead.c.stage_id == wanted.c.stage_id,
+        tuple_(lead.c.rank, lead.c.id) > tuple_(wanted.c.after_rank, wanted.c.after_id),
     )
+
+    def first_of(*conditions: ColumnElement[bool]) -> Select[Any]:
+        return (
+            select(*lead_fields(with_identities=with_identities))
+            .select_from(join_lead(lead))
+            .where(*column_of, *conditions)
+            .order_by(lead.c.rank, lead.c.id)
+            .limit(wanted.c.size)
+            .correlate(wanted)
+        )
+
+    is_search = "terms" in used
+    rows = _searched(first_of, used) if is_search else first_of(*where(used)).lateral("page")
     return Statement(
         select(feed_head.c.seq.label("feed_seq"), wanted.c.n, *rows.c)
         .select_from(feed_head.join(wanted, true()).outerjoin(rows, true()))
@@ -97,18 +151,14 @@ def _counts_statement(used: frozenset[str]) -> Statement:
         .table_valued(column("stage_id", Uuid), with_ordinality="n", name="wanted")
         .render_derived()
     )
-    matching = (
-        select(literal_column("1").label("one"))
-        .select_from(lead)
-        .where(
-            lead.c.workspace_id == bindparam("workspace_id"),
-            lead.c.stage_id == wanted.c.stage_id,
-            *where(used),
-        )
-        .limit(literal_column(str(COUNT_MAX + 1)))
-        .subquery("matching")
-        .lateral()
-    )
+    one: ColumnElement[int] = literal_column("1").label("one")
+    if "terms" in used:
+        every = _found(used, searched_lead.c.stage_id).cte("every").prefix_with("MATERIALIZED")
+        found = select(one).select_from(every).where(every.c.stage_id == wanted.c.stage_id)
+    else:
+        of_stage = lead.c.stage_id == wanted.c.stage_id
+        found = select(one).where(lead.c.workspace_id == bindparam("workspace_id"), of_stage, *where(used))
+    matching = found.limit(literal_column(str(COUNT_MAX + 1))).subquery("matching").lateral()
     return Statement(
         select(wanted.c.n, func.count(matching.c.one).label("count"))
         .select_from(wanted.outerjoin(matching, true()))

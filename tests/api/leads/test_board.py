@@ -1,9 +1,15 @@
 """board through HTTP: columns, their pages, filters and counts."""
 
 from typing import Any
+from uuid import UUID
+
+import pytest
 
 from app.common.domain import Role
 from app.common.work import Doors
+from app.leads.infrastructure import board_reads
+from app.leads.infrastructure.board_reads import WantedColumn, column_pages
+from app.leads.infrastructure.reads import LeadConditions
 from tests.factories.accounts import Person, add_member
 from tests.factories.board import board, lead_in, moved, stage_ids
 
@@ -61,6 +67,25 @@ async def test_the_filter_holds_for_each_column(ana: Person) -> None:
     assert [ids_of(one["few"]) for one in answer["b"][:2]] == [[c], [b]]
     assert [ids_of(one["all"]) for one in answer["b"][:2]] == [[c], [b]]
     assert a in (await board(ana))[ids[0]]
+
+
+@pytest.mark.parametrize("hits_max", [0, 1, 2], ids=["none looked up", "too many", "looked up"])
+async def test_a_search_finds_the_same_by_its_index_and_by_walking(
+    ana: Person, doors: Doors, monkeypatch: pytest.MonkeyPatch, hits_max: int
+) -> None:
+    monkeypatch.setattr(board_reads, "HITS_MAX", hits_max)
+    ids = [UUID(id) for id in await stage_ids(ana)]
+    first, second = [UUID(await lead_in(ana, str(id), "Bruna Costa")) for id in ids[:2]]
+    await lead_in(ana, str(ids[0]), "Ana")
+    wanted = [WantedColumn(id, 5, "", UUID(int=0)) for id in ids]
+    board_reads._pages_statement.cache_clear()
+    try:
+        async with doors.open_reads(ana.workspace_id) as reads:
+            conditions = LeadConditions(terms=["bruna"])
+            found = await column_pages(reads, ana.workspace_id, conditions, wanted)
+    finally:
+        board_reads._pages_statement.cache_clear()
+    assert [[row["key"] for row in one.page.rows] for one in found[:3]] == [[first], [second], []]
 
 
 async def test_a_document_of_the_web_is_no_more_than_may_be_asked(ana: Person, doors: Doors) -> None:
