@@ -69,7 +69,7 @@ def _code(error: GraphQLError, *, is_request_error: bool) -> str | None:
         return "GRAPHQL_PARSE_FAILED"
     original = error.original_error
     if isinstance(error, StrawberryInputCoercionError) or isinstance(original, StrawberryInputCoercionError):
-        return "BAD_USER_INPUT"  # a @oneOf input written with none, two or null: the field's path is on it
+        return "GRAPHQL_VALIDATION_FAILED"  # a @oneOf input with none, two or null; a literal's has a path
     if isinstance(original, MissingQueryError | CannotGetOperationTypeError | InvalidOperationTypeError):
         return "GRAPHQL_VALIDATION_FAILED"
     if isinstance(original, Unavailable | TimeoutError):

@@ -288,4 +288,4 @@ async def test_anything_but_one_change_written_in_the_document(ana: Person, chan
     """A literal's rule is tried while it is executed, and is the client's mistake all the same."""
     given = f'{{filter: {{}}, change: {change}, idempotencyKey: "a"}}'
     document = f"mutation {{ changeLeads(input: {given}) {{ errors {{ code }} }} }}"
-    assert await ana.refused(document) == "BAD_USER_INPUT"
+    assert await ana.refused(document) == "GRAPHQL_VALIDATION_FAILED"
