@@ -17,6 +17,7 @@ from app.accounts.wiring import SYSTEM_MAIL, accounts_services, system_mails
 from app.channels.presentation.webhooks import webhook_routes
 from app.channels.wiring import INBOUND, inbound_events
 from app.common import garbage, telemetry, tracing
+from app.common.exporting import Turns
 from app.common.feed.hub import Hub
 from app.common.health import health_routes
 from app.common.hosts import front_door
@@ -128,7 +129,12 @@ def create_app(settings: Settings | None = None) -> Starlette:
 def _member_routes(settings: Settings, process: Process, view: GraphQLView) -> list[Route]:
     """Beside /graphql what members send files to and fetch files from."""
     shared = (settings, process.doors, process.services["accounts"], lambda: view.limiter)
-    return [*file_routes(*shared), *export_routes(*shared), *lead_export_routes(*shared, lead_filter)]
+    turns = Turns()
+    return [
+        *file_routes(*shared),
+        *export_routes(*shared, turns),
+        *lead_export_routes(*shared, lead_filter, turns),
+    ]
 
 
 def _warm_up() -> None:

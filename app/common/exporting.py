@@ -3,14 +3,39 @@
 Every list has a natural order and every object sorted keys, so that the same rows always make the same bytes.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Protocol, TypeAlias
 from uuid import UUID
 
 import orjson
 
 OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z
+AT_ONCE = 4
+"""Exports a process writes at once: each holds a connection of the pool now and then, and a core while it formats."""
 Section: TypeAlias = AsyncIterator[Mapping[str, object]]
+
+
+class Crowded(Exception):
+    """Several exports are being written."""
+
+
+class Turns:
+    """Of one process, for all that it exports."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """Raises Crowded."""
+        if self._taken >= AT_ONCE:
+            raise Crowded
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
 
 
 class LinksFiles(Protocol):

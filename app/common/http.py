@@ -91,6 +91,11 @@ def try_again() -> Response:
     return problem(503, "UNAVAILABLE", "Try again in a moment.", {"Retry-After": "1"})
 
 
+def wait_for_exports() -> Response:
+    detail = "Several exports are being written: try again in a moment."
+    return problem(503, "UNAVAILABLE", detail, {"Retry-After": "10"})
+
+
 class RequestLog:
     """Outermost middleware: the id ties an answer (`X-Request-Id`) to its log lines; a crash is a masked problem, and
     no answer is without the safe headers.

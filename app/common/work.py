@@ -212,9 +212,11 @@ class Doors:
         self._ring(work, {workspace_id: seq})
 
     @asynccontextmanager
-    async def open_reads(self, workspace_id: UUID) -> AsyncIterator[Reads]:
-        """One snapshot of one workspace: one per root field, for a connection does one thing at a time."""
-        begin = f"BEGIN READ ONLY; {_tenant(workspace_id)}"
+    async def open_reads(self, workspace_id: UUID, *, one_snapshot: bool = False) -> AsyncIterator[Reads]:
+        """Each statement reads what is committed by then; one per root field, for a connection does one thing at a
+        time. `one_snapshot`: all of them read the same, for what is put together of several statements."""
+        level = "ISOLATION LEVEL REPEATABLE READ, " if one_snapshot else ""
+        begin = f"BEGIN {level}READ ONLY; {_tenant(workspace_id)}"
         async with _transaction(self._engine, begin, door="reads") as (driver, _):
             yield Reads(driver, self._erasure_key)
 

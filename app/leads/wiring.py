@@ -49,7 +49,7 @@ from app.leads.infrastructure.erasing import (
 )
 from app.leads.infrastructure.export_links import ExportLinks, LinkExpired
 from app.leads.infrastructure.export_reads import export_locale, export_page, role_now
-from app.leads.infrastructure.exporting import export_leads, person_of
+from app.leads.infrastructure.exporting import export_leads, merged_into, person_of
 from app.leads.infrastructure.identities import (
     add_identities,
     elect_primaries,
@@ -242,6 +242,7 @@ __all__ = [
     "list_leads",
     "list_stages",
     "list_suppressions",
+    "merged_into",
     "old_deleted_leads",
     "person_of",
     "reach_or_create",

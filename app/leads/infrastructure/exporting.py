@@ -26,6 +26,20 @@ PERSON = Statement(
         """
     )
 )
+MERGED_INTO = Statement(
+    text(
+        """
+        WITH RECURSIVE kept AS (
+            SELECT merged_into_id AS id, 1 AS depth FROM lead
+            WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:lead_id as uuid)
+            UNION
+            SELECT l.merged_into_id, k.depth + 1 FROM lead l JOIN kept k ON l.id = k.id
+            WHERE l.workspace_id = cast(:workspace_id as uuid)
+        )
+        SELECT id FROM kept WHERE id IS NOT NULL ORDER BY depth DESC LIMIT 1
+        """
+    )
+)
 LEADS = """
     SELECT l.id, l.created_at AS "createdAt", l.name, l.email, l.phone, l.company, l.title, l.avatar_url AS "avatarUrl",
         l.stage_id AS "stageId", s.name AS "stageName", l.stage_entered_at AS "stageEnteredAt",
@@ -86,6 +100,12 @@ async def person_of(reads: Reads, workspace_id: UUID, lead_id: UUID) -> Sequence
     """The lead, deleted or not, and those that were merged into it; nobody: there is no such lead."""
     rows = await reads.fetch(PERSON, workspace_id=workspace_id, lead_id=lead_id)
     return [row["id"] for row in rows]
+
+
+async def merged_into(reads: Reads, workspace_id: UUID, lead_id: UUID) -> UUID | None:
+    """The lead that it is part of by now, to whose document the rest went."""
+    row = await reads.fetch_one(MERGED_INTO, workspace_id=workspace_id, lead_id=lead_id)
+    return row["id"] if row else None
 
 
 def export_leads(reads: Reads, workspace_id: UUID, lead_ids: Sequence[UUID]) -> Mapping[str, Section]:

@@ -9,7 +9,7 @@ import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,8 +26,9 @@ from app.accounts.domain.audit import Author
 from app.accounts.wiring import AccountsServices, record_audit
 from app.common import telemetry
 from app.common.domain import Actor, Role, SalesPadError
+from app.common.exporting import Crowded, Turns
 from app.common.graphql import Info, query
-from app.common.http import Refused, problem, sign_in_member, try_again
+from app.common.http import Refused, problem, sign_in_member, try_again, wait_for_exports
 from app.common.paging import Keyset
 from app.common.work import Doors, Unavailable
 from app.leads.domain.sheet import SEPARATOR, headings, identity_cells, phone_cell, text_cell
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
 
 PATH = "/export/leads.csv"
 PAGE_ROWS = 1000
-AT_ONCE = 4
-"""Exports a process writes at once: each holds a connection of the pool now and then, and a core while it formats."""
 MAX_FILTER = 20_000
 NEEDS = "Exporting leads needs the role MEMBER and the web app or an API key."
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -76,7 +75,7 @@ class LeadExportsQuery:
 
 @dataclass
 class LeadExports:
-    """What the route needs, and how many exports are being written."""
+    """What the route needs."""
 
     settings: Settings
     doors: Doors
@@ -84,7 +83,7 @@ class LeadExports:
     limiter: "Callable[[], RateLimiter]"
     filter_of: Callable[[object], LeadFilter]
     """From parsed JSON. Raises Invalid."""
-    writing: int = field(default=0, init=False)
+    turns: Turns
 
     async def give_out(self, request: Request) -> Response:
         try:
@@ -169,7 +168,7 @@ class LeadExports:
 
 
 class _Turn(Response):
-    """An export that begins when its turn comes, and none beyond `AT_ONCE`."""
+    """An export that begins when its turn comes, and none beyond the process's turns."""
 
     def __init__(
         self, exports: LeadExports, actor: Actor, conditions: LeadConditions, *, has_body: bool
@@ -178,16 +177,12 @@ class _Turn(Response):
         self._has_body = has_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._exports.writing >= AT_ONCE:
-            detail = "Several exports are being written: try again in a moment."
-            await problem(503, "UNAVAILABLE", detail, {"Retry-After": "10"})(scope, receive, send)
-            return
-        self._exports.writing += 1
         try:
-            answer = await self._answer()
-            await answer(scope, receive, send)
-        finally:
-            self._exports.writing -= 1
+            with self._exports.turns.take():
+                answer = await self._answer()
+                await answer(scope, receive, send)
+        except Crowded:
+            await wait_for_exports()(scope, receive, send)
 
     async def _answer(self) -> Response:
         headers = {
@@ -230,8 +225,9 @@ def lead_export_routes(
     accounts: AccountsServices,
     limiter: "Callable[[], RateLimiter]",
     filter_of: Callable[[object], LeadFilter],
+    turns: Turns,
 ) -> list[Route]:
-    exports = LeadExports(settings, doors, accounts, limiter, filter_of)
+    exports = LeadExports(settings, doors, accounts, limiter, filter_of, turns)
     return [Route(PATH, exports.give_out, methods=["GET"])]
 
 

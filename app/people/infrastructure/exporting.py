@@ -10,7 +10,7 @@ from app.common.exporting import LinksFiles, Section, document
 from app.common.work import Reads
 from app.conversations.wiring import export_conversations
 from app.imports.wiring import export_imports
-from app.leads.wiring import export_leads, person_of
+from app.leads.wiring import export_leads, merged_into, person_of
 
 FORMAT = "salespad.person.1"
 MERGES = Statement(
@@ -41,9 +41,11 @@ async def export_person(reads: Reads, workspace_id: UUID, lead_id: UUID) -> byte
 async def stream_person(
     reads: Reads, workspace_id: UUID, lead_id: UUID, *, link: LinksFiles | None = None
 ) -> AsyncIterator[bytes] | None:
-    """The document in parts, of one snapshot, read as they are asked for; None: there is no such lead.
+    """The document in parts, read as they are asked for; None: there is no such lead.
 
-    Deleted leads are exported too; a lead's document has those that were merged into it.
+    Of one snapshot if `reads` are. Deleted leads are exported too. A lead's document has those that were merged into
+    it (`mergedLeadIds`); that of a lead that was merged away has what it kept, and says where the rest is
+    (`mergedInto`).
     """
     lead_ids = await person_of(reads, workspace_id, lead_id)
     if not lead_ids:
@@ -54,7 +56,13 @@ async def stream_person(
         **export_imports(reads, workspace_id, lead_ids),
         "merges": _merges(reads, workspace_id, lead_ids),
     }
-    return document({"format": FORMAT, "id": lead_id}, sections)
+    head = {
+        "format": FORMAT,
+        "id": lead_id,
+        "mergedInto": await merged_into(reads, workspace_id, lead_id),
+        "mergedLeadIds": list(lead_ids[1:]),
+    }
+    return document(head, sections)
 
 
 def _merges(reads: Reads, workspace_id: UUID, lead_ids: Sequence[UUID]) -> Section:

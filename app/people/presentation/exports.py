@@ -1,5 +1,6 @@
 """`GET /export/leads/{id}.json`: all there is about a person, as a file. Errors are RFC 9457 problems."""
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from starlette.routing import Route
 
 from app.accounts.wiring import AccountsServices
 from app.common.domain import Actor
-from app.common.http import Refused, problem, sign_in_member, try_again
+from app.common.exporting import Crowded, Turns
+from app.common.http import Refused, problem, sign_in_member, try_again, wait_for_exports
 from app.common.work import Doors, Unavailable
 from app.people.wiring import LeadNotFound, export_into
 from app.settings import Settings
@@ -38,16 +40,21 @@ class PersonExport:
     doors: Doors
     accounts: AccountsServices
     limiter: "Callable[[], RateLimiter]"
+    turns: Turns
 
     async def give_out(self, request: Request) -> Response:
         needs = "Exporting a person needs the role MEMBER and the web app or an API key."
         try:
             actor = await sign_in_member(request, self.accounts, self.limiter(), needs=needs)
-            return await self._export(actor, UUID(request.path_params["id"]))
+            lead_id = UUID(request.path_params["id"])
+            with self.turns.take():
+                return await self._export(actor, lead_id)
         except Refused as refused:
             return refused.answer
         except (LeadNotFound, ValueError):
             return problem(404, "NOT_FOUND", "No such lead in this workspace: it may have been erased.", SAFE)
+        except Crowded:
+            return wait_for_exports()
         except Unavailable:
             return try_again()
 
@@ -69,14 +76,18 @@ class PersonExport:
 
 
 def export_routes(
-    settings: Settings, doors: Doors, accounts: AccountsServices, limiter: "Callable[[], RateLimiter]"
+    settings: Settings,
+    doors: Doors,
+    accounts: AccountsServices,
+    limiter: "Callable[[], RateLimiter]",
+    turns: Turns,
 ) -> list[Route]:
-    export = PersonExport(settings, doors, accounts, limiter)
+    export = PersonExport(settings, doors, accounts, limiter, turns)
     return [Route("/export/leads/{id}.json", export.give_out, methods=["GET"])]
 
 
 async def _parts(file: IO[bytes]) -> AsyncIterator[bytes]:
     with file:
         file.seek(0)
-        while part := file.read(CHUNK_BYTES):
+        while part := await asyncio.to_thread(file.read, CHUNK_BYTES):
             yield part

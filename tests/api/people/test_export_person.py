@@ -1,6 +1,9 @@
 """GET /export/leads/{id}.json."""
 
+import asyncio
+import io
 import json
+import threading
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -8,11 +11,13 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from app.common.domain import ClientKind, Role
+from app.common.domain import Actor, ClientKind, Role
 from app.common.work import Doors
-from app.people.wiring import export_person
+from app.people.wiring import export_into, export_person
+from app.settings import Settings
 from tests.factories.accounts import Person, add_member, audited
 from tests.factories.conversations import make_lead
+from tests.factories.merging import exports, merged, unmerged
 from tests.factories.people import Known, everywhere
 from tests.factories.sending import Outlet
 
@@ -88,8 +93,8 @@ async def test_the_same_rows_make_the_same_bytes(outlet: Outlet) -> None:
 
 
 async def test_who_was_merged_into_a_lead_is_in_its_document(ana: Person, doors: Doors) -> None:
-    kept, merged, before = [await make_lead(ana, name=name) for name in ("Kept", "Merged", "Before")]
-    for one, into in ((merged, kept), (before, merged)):
+    kept, gone, before = [await make_lead(ana, name=name) for name in ("Kept", "Merged", "Before")]
+    for one, into in ((gone, kept), (before, gone)):
         await mark(
             doors,
             ana,
@@ -98,7 +103,51 @@ async def test_who_was_merged_into_a_lead_is_in_its_document(ana: Person, doors:
             id=one,
             into=into,
         )
-    assert [one["name"] for one in (await exported(ana, kept))["leads"]] == ["Kept", "Merged", "Before"]
+    told = await exported(ana, kept)
+    assert [one["name"] for one in told["leads"]] == ["Kept", "Merged", "Before"]
+    assert (told["mergedInto"], told["mergedLeadIds"]) == (None, [str(gone), str(before)])
+    for id, below in ((gone, [str(before)]), (before, [])):
+        told = await exported(ana, id)
+        assert (told["mergedInto"], told["mergedLeadIds"]) == (str(kept), below)
+
+
+class SlowDisk(io.BytesIO):
+    """Written to by whoever may wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_reached, self.may_go_on = threading.Event(), threading.Event()
+
+    def write(self, part: Any) -> int:
+        self.is_reached.set()
+        assert self.may_go_on.wait(30)
+        return super().write(part)
+
+
+async def test_it_is_of_one_moment_though_they_are_merged_meanwhile(
+    ana: Person, doors: Doors, settings: Settings
+) -> None:
+    kept, other = await make_lead(ana), await make_lead(ana)
+    await mark(
+        doors,
+        ana,
+        """UPDATE lead SET metadata = jsonb_build_object('long', repeat('x', 200000))
+        WHERE workspace_id = :workspace_id AND id = :id""",
+        id=kept,
+    )
+    (before,) = await exports(ana, doors, kept)
+    actor = Actor(ana.workspace_id, ana.user_id, Role.OWNER, ClientKind.WEB, uuid4(), 0.0)
+    disk = SlowDisk()
+    exporting = asyncio.create_task(export_into(disk, doors, settings, actor, kept))
+    assert await asyncio.to_thread(disk.is_reached.wait, 30)
+    try:
+        merge_id = await merged(ana, kept, other)
+    finally:
+        disk.may_go_on.set()
+    await exporting
+    assert disk.getvalue() == before
+    await unmerged(ana, merge_id)
+    assert await exports(ana, doors, kept) == [before]
 
 
 async def test_a_deleted_lead_is_exported(ana: Person, doors: Doors) -> None:
