@@ -129,6 +129,7 @@ class Rule:
 
 RULE = "rule"
 Resolver = TypeVar("Resolver", bound=Callable[..., Any])
+Found = TypeVar("Found")
 
 
 def query(
@@ -226,6 +227,13 @@ def _described(resolver: Callable[..., Any]) -> inspect.Signature:
         ]
         parameters["input"] = parameters["input"].replace(annotation=described)
     return signature.replace(parameters=list(parameters.values()))
+
+
+def still_there(found: Found | None) -> Found:
+    """What a thing belongs to. The two are read one after the other: between them somebody may erase both."""
+    if found is None:
+        raise ClientError("This was erased a moment ago: fetch again.", "UNAVAILABLE")
+    return found
 
 
 def nested(*, description: str) -> Callable[[Resolver], Any]:

@@ -12,7 +12,16 @@ from app.accounts.presentation.types import User
 from app.channels.presentation.types import ChannelAccount
 from app.common.database import Joined
 from app.common.domain import ActorKind, Channel, Direction
-from app.common.graphql import Info, PageInfo, Payload, bad_user_input, enum_type, nested, selects
+from app.common.graphql import (
+    Info,
+    PageInfo,
+    Payload,
+    bad_user_input,
+    enum_type,
+    nested,
+    selects,
+    still_there,
+)
 from app.common.paging import PAGE_MAX, Place
 from app.common.sharing import VIEWERS_OWN
 from app.conversations.domain.conversation import ConversationStatus
@@ -108,8 +117,8 @@ class Message:
 
     @nested(description="The conversation it belongs to.")
     async def conversation(self, info: Info) -> "Conversation":
-        found: Conversation = await info.context.loader("conversations").load(self.conversation_id)
-        return found
+        found: Conversation | None = await info.context.loader("conversations").load(self.conversation_id)
+        return still_there(found)
 
     @classmethod
     def of(cls, row: asyncpg.Record | Joined) -> "Message":

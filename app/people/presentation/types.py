@@ -6,7 +6,7 @@ from uuid import UUID
 import asyncpg
 import strawberry
 
-from app.common.graphql import Info, Payload, nested
+from app.common.graphql import Info, Payload, nested, still_there
 from app.leads.presentation.types import Lead
 
 
@@ -21,8 +21,8 @@ class Merge:
 
     @nested(description="The lead they were merged into.")
     async def kept(self, info: Info) -> Lead:
-        lead: Lead = await info.context.loader("leads").load(self.kept_id)
-        return lead
+        found: Lead | None = await info.context.loader("leads").load(self.kept_id)
+        return still_there(found)
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> "Merge":
