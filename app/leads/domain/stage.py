@@ -8,7 +8,7 @@ from uuid import UUID
 from app.common.domain import Conflict, Invalid, LimitReached, NotFound
 
 MAX_STAGES = 50
-MAX_LEADS_MOVED = 20_000
+MAX_LEADS_MOVED = 5_000
 """By the deletion of a stage, in its one transaction."""
 
 

@@ -78,7 +78,7 @@ class StagesMutation:
 
     @mutation(
         requires=Role.ADMIN,
-        description="Deletes a stage; its leads, up to 20,000, go to another. The last one of its kind stays.",
+        description="Deletes a stage; its leads, up to 5,000, go to another. The last one of its kind stays.",
     )
     async def delete_stage(self, info: Info, input: DeleteStageInput) -> DeletedPayload:
         actor = info.context.signed_in

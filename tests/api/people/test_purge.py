@@ -29,7 +29,7 @@ async def test_one_that_somebody_holds_keeps_nobody_else(
     ana: Person, doors: Doors, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     held, free = await long_gone(ana, doors), await long_gone(ana, doors)
-    hasty = settings.model_copy(update={"statement_timeout_s": 0.5})
+    hasty = settings.model_copy(update={"statement_timeout_s": 5})
     impatient = Doors(hasty)
     found = [(ana.workspace_id, held), (ana.workspace_id, free)]
     try:
