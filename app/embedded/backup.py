@@ -27,8 +27,8 @@ SELECT string_agg(c.relname, ', ' ORDER BY c.relname)
 
 # Alembic's own table and the sequences have no grant for sp_system; reading them is all it gets here.
 READ_SQL = """
-GRANT SELECT ON ALL TABLES IN SCHEMA public TO sp_system;
-GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO sp_system;
+SELECT format('GRANT SELECT ON %s TO sp_system', oid::regclass) FROM pg_class
+ WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'S') \\gexec
 """
 
 OBJECTS_SQL = """
@@ -37,20 +37,20 @@ SELECT (SELECT count(*) FROM pg_class c WHERE c.relnamespace = 'public'::regname
           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e'));
 """
 
-# As the first migration does; CREATE only while the restore runs, since the dump's functions are sp_system's.
+# As the first migration does. Only while the restore runs the owner has what sp_system has, and that may CREATE: some
+# functions and a view of the dump are sp_system's, and it is the owner who grants what is to be granted on them.
 ROLES_SQL = """
 SELECT format('CREATE ROLE %I NOLOGIN', name) FROM unnest(ARRAY['sp_app', 'sp_system']) AS name
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \\gexec
-GRANT sp_app, sp_system TO CURRENT_USER WITH INHERIT FALSE, SET TRUE;
+GRANT sp_app TO CURRENT_USER WITH INHERIT FALSE, SET TRUE;
+GRANT sp_system TO CURRENT_USER WITH INHERIT TRUE, SET TRUE;
 GRANT TEMPORARY ON DATABASE :"DBNAME" TO sp_app;
 GRANT USAGE ON SCHEMA public TO sp_app;
 GRANT USAGE, CREATE ON SCHEMA public TO sp_system;
 """
-# The dump's grants on sp_system's functions are made as the owner, who inherits nothing from it: they came to nothing.
-FUNCTIONS_SQL = """
-SET ROLE sp_system;
-SELECT format('REVOKE ALL ON FUNCTION %1$s FROM PUBLIC; GRANT EXECUTE ON FUNCTION %1$s TO sp_app', oid::regprocedure)
- FROM pg_proc WHERE proowner = 'sp_system'::regrole \\gexec
+AFTERWARDS_SQL = """
+REVOKE CREATE ON SCHEMA public FROM sp_system;
+GRANT sp_system TO CURRENT_USER WITH INHERIT FALSE, SET TRUE;
 """
 
 
@@ -103,8 +103,7 @@ def restore(config: Config, file: Path) -> None:
             flags = ["--single-transaction", "--exit-on-error", "--schema=public"]
             execute(database, "pg_restore", *flags, "-d", database.address, str(file))
         finally:
-            query(database, "REVOKE CREATE ON SCHEMA public FROM sp_system;")
-        query(database, FUNCTIONS_SQL)
+            query(database, AFTERWARDS_SQL)
         query(database, "ANALYZE;")
     print(f"Restored {file}.")
 

@@ -144,6 +144,12 @@ def test_round_trip(servers: None, tmp_path: Path, capsys: pytest.CaptureFixture
         assert any("FORCE ROW LEVEL SECURITY" in line for line in schema)
         can_create = "SELECT has_schema_privilege('sp_system', 'public', 'CREATE');"
         assert query(database_of(target), can_create) == "f"
+        inherited = (
+            "SELECT count(*) FROM pg_auth_members WHERE member = current_user::regrole AND inherit_option;"
+        )
+        assert query(database_of(target), inherited) == "0"
+        for role in ("sp_app", "sp_system"):
+            assert query(database_of(target), f"SET ROLE {role}; SELECT count(*) FROM searched_lead;") == "0"
         upgrade(str(target.database_url))
 
         with pytest.raises(EmbeddedError, match="not empty"):
