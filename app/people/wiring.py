@@ -104,9 +104,7 @@ async def purge_leads(doors: Doors, settings: Settings, found: Sequence[tuple[UU
             if isinstance(error, Unavailable) and state not in OF_THIS_LEAD:
                 raise
             # The error itself may quote the person.
-            telemetry.log.error(
-                "purge failed", lead_id=str(lead_id), error_type=type(error).__name__, sqlstate=state
-            )
+            telemetry.log.error("purge failed", key=str(lead_id), error_type=type(error).__name__, code=state)
     return gone
 
 
