@@ -60,8 +60,9 @@ def test(
 @cli.command()
 def api(host: Host = None, port: Port = None) -> None:
     """Serve the API in this process (SALESPAD_DATABASE_URL must be set)."""
+    from app.common.starting import refuse_missing_database
     from app.embedded.serve import serve
-    from app.settings import read_settings, refuse_missing_database
+    from app.settings import read_settings
 
     config = read_config(host, port)
     refuse_missing_database(read_settings())
@@ -80,13 +81,45 @@ def mailbox() -> None:
     import asyncio
 
     from app.channels.wiring import serve_local_mailbox
+    from app.common.starting import refuse_missing_database
     from app.common.telemetry import configure_logging
-    from app.settings import read_settings, refuse_missing_database
+    from app.settings import read_settings
 
     settings = read_settings()
     refuse_missing_database(settings)
     configure_logging(settings)
     asyncio.run(serve_local_mailbox(settings))
+
+
+@cli.command(name="smtp-double")
+def smtp_double(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0: any.")] = 0,
+    log: Annotated[
+        Path | None, typer.Option(help="Append a line for each mail it took to this file.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the rules with a share.")] = 0,
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(help="Where it behaves otherwise, as 'rcpt * greylist 30'; repeatable."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No status lines meanwhile.")] = False,
+) -> None:
+    """An SMTP server to try sends on: takes everything, delivers nothing, misbehaves by rules.
+
+    A rule is `stage recipients act`, perhaps with share=0.1 or times=3 after it.
+    Stages: connect, ehlo, mail, rcpt, data, body, dot (nothing is kept yet), end (the mail is kept).
+    Acts: an answer (550 5.1.1 No such user), wait 0.2, greylist 30, limit 100/60, drop, close, hang.
+    """
+    import asyncio
+
+    from app.embedded.smtp_double import SmtpDouble, serve
+    from app.embedded.smtp_rules import BadRule, Rule, Rulebook
+
+    try:
+        rules = [Rule.parsed(text) for text in rule or ()]
+    except BadRule as error:
+        raise SystemExit(str(error)) from None
+    asyncio.run(serve(SmtpDouble(Rulebook(rules, seed), log=log, port=port), should_tell=not quiet))
 
 
 @cli.command()
@@ -195,8 +228,13 @@ def build_web() -> None:
     """Build the browser's files (GraphiQL, the app) where they are stale."""
     from app.embedded import web_assets
 
-    if web_assets.is_stale():
-        web_assets.build()
+    try:
+        if web_assets.is_stale():
+            web_assets.build()
+    except web_assets.BuildFailed as problem:
+        raise SystemExit(
+            f"{problem}\nGraphiQL is not built, all else runs. Mend that, then: python3 -m app build-web"
+        ) from None
 
 
 if __name__ == "__main__":

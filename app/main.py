@@ -24,22 +24,28 @@ from app.common.hosts import front_door
 from app.common.jobs import LocalBells, RedisBells, create_bells
 from app.common.roles import check_roles
 from app.common.sharing import Shares
+from app.common.starting import refuse_missing_database, refuse_weak_secrets
 from app.common.work import Doors
+from app.conversations.presentation.pages import unsubscribe_routes
 from app.conversations.wiring import presence_service
 from app.embedded.mailbox_page import mailbox_routes
 from app.files.presentation.uploads import file_routes
 from app.graphql.graphiql import graphiql_routes
 from app.graphql.inputs import lead_filter
 from app.graphql.view import GraphQLView
+from app.imports.presentation.exports import error_report_routes
 from app.imports.wiring import DUE, import_jobs
 from app.leads.presentation.exports import lead_export_routes
 from app.leads.wiring import DUE as BULK_CHANGE
 from app.leads.wiring import bulk_changes
+from app.outreach.wiring import DUE as BULK_SEND
+from app.outreach.wiring import bulk_sends
 from app.people.presentation.exports import export_routes
-from app.settings import Settings, read_settings, refuse_missing_database, refuse_weak_secrets
+from app.settings import Settings, read_settings
 
 DUE_TABLES = {
     BULK_CHANGE: bulk_changes,
+    BULK_SEND: bulk_sends,
     DUE: import_jobs,
     INBOUND: inbound_events,
     SYSTEM_MAIL: system_mails,
@@ -118,6 +124,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             *people_pages(settings),
             *mailbox_routes(settings),
             *webhook_routes(settings, process.doors),
+            *unsubscribe_routes(settings, process.doors, lambda: view.limiter),
             *_member_routes(settings, process, view),
             *health_routes(process.doors, DUE_TABLES),
         ],
@@ -134,6 +141,7 @@ def _member_routes(settings: Settings, process: Process, view: GraphQLView) -> l
         *file_routes(*shared),
         *export_routes(*shared, turns),
         *lead_export_routes(*shared, lead_filter, turns),
+        *error_report_routes(*shared, turns),
     ]
 
 

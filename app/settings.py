@@ -8,6 +8,7 @@ import re
 from email.utils import parseaddr
 from enum import StrEnum
 from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -120,6 +121,9 @@ class Settings(BaseSettings):
         ge=1,
         description="New accounts an address range (an IPv4 /24, an IPv6 /64); loopback has no limit",
     )
+    default_score_rules: bool = Field(
+        default=True, description="New workspaces begin with rules that score leads; false: with none"
+    )
     web_requests_per_minute: int = Field(
         default=600, ge=1, description="Rate limit a user, web and API sessions"
     )
@@ -171,6 +175,13 @@ class Settings(BaseSettings):
     send_timeout_s: float = Field(
         default=20, gt=0, description="Wait for a provider's answer to one send, seconds; less than the lease"
     )
+    send_claim_rows: int = Field(
+        default=25,
+        ge=1,
+        le=1000,
+        description="Messages of a bulk send that one lane of a worker takes at once; fewer where providers are slow: "
+        "those that a killed worker had not begun wait for its lease",
+    )
     imap_lease_s: float = Field(
         default=60, gt=0, description="Time a worker follows a mailbox before it says so again, seconds"
     )
@@ -190,7 +201,25 @@ class Settings(BaseSettings):
         gt=0,
         description="Time a worker holds an import before another may take it; each chunk renews it, seconds",
     )
-    import_chunk_rows: int = Field(default=500, ge=1, description="Rows an import writes per transaction")
+    import_chunk_rows: int = Field(
+        default=20_000,
+        ge=1,
+        description="Rows an import writes per transaction at most; fewer where they take long",
+    )
+    import_turn_s: float = Field(
+        default=2, gt=0, description="Time a worker gives to one import before the next one's turn, seconds"
+    )
+    import_share: float = Field(
+        default=1,
+        ge=0.05,
+        le=1,
+        description="Share of the time that an import may work; less leaves more of the machine to people",
+    )
+    automation_runs_per_hour: int = Field(
+        default=100_000,
+        ge=1,
+        description="Runs that one automation may start in an hour; past it they are skipped",
+    )
     bulk_change_lease_s: float = Field(
         default=15,
         gt=0,
@@ -198,6 +227,38 @@ class Settings(BaseSettings):
     )
     bulk_change_chunk_leads: int = Field(
         default=5000, ge=1, description="Leads a change to many reaches per transaction"
+    )
+    score_sweep_lease_s: float = Field(
+        default=60, gt=0, description="Time a worker holds a workspace's scores before another may, seconds"
+    )
+    score_sweep_chunk_leads: int = Field(
+        default=2000, ge=1, description="Leads that a sweep of scores reaches per transaction"
+    )
+    bulk_send_lease_s: float = Field(
+        default=15,
+        gt=0,
+        description="Time a worker holds a bulk send while it takes in its audience, seconds",
+    )
+    bulk_send_chunk_leads: int = Field(
+        default=5000, ge=1, description="Leads a bulk send takes in per transaction"
+    )
+    webhook_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(),
+        description="Comma-separated networks that automations may call besides public addresses, by http or https "
+        "and at any port, such as 127.0.0.0/8; for development and tests",
+    )
+    webhook_lease_s: float = Field(
+        default=30,
+        gt=5,
+        description="Time a worker holds an automation's call before another may make it, seconds",
+    )
+    automation_lease_s: float = Field(
+        default=30,
+        gt=0,
+        description="Time a worker holds runs of automations before another may take them, seconds",
+    )
+    automation_claim_runs: int = Field(
+        default=500, ge=1, le=1000, description="Runs of automations a worker claims at once, to act together"
     )
     feed_ring_size: int = Field(
         default=1000, ge=1, description="Feed events a process keeps per live workspace"
@@ -238,6 +299,14 @@ class Settings(BaseSettings):
         if any(not ORIGIN.fullmatch(origin) for origin in value):
             raise ValueError("Name each origin exactly (https://app.example.com): no wildcard, no path")
         return value
+
+    @field_validator("webhook_networks", mode="before")
+    @classmethod
+    def know_networks(cls, value: object) -> object:
+        try:
+            return tuple(ip_network(part.strip()) for part in str(value).split(",")) if value else ()
+        except ValueError:
+            raise ValueError("Name networks by their addresses, such as 127.0.0.0/8") from None
 
     @field_validator("database_url")
     @classmethod
@@ -323,45 +392,6 @@ def name_problems(error: ValidationError) -> list[tuple[str, str]]:
         ("SALESPAD_" + "_".join(map(str, one["loc"])).upper(), one["msg"].removeprefix("Value error, "))
         for one in error.errors()
     ]
-
-
-def refuse_missing_database(settings: Settings) -> None:
-    """Raises SystemExit with what to do."""
-    if settings.database_url is None:
-        raise SystemExit(
-            "SALESPAD_DATABASE_URL is not set: give it a postgresql:// address, "
-            "or use  python3 -m app run , which brings its own database."
-        )
-
-
-def refuse_weak_secrets(settings: Settings) -> None:
-    """Stop a start on a secret that is missing, short or well known.
-
-    Short and missing ones are refused everywhere (the embedded default writes its own before the API starts);
-    well-known ones in production. Raises SystemExit with what to do.
-    """
-    for name, secret in [
-        ("SALESPAD_JWT_SECRET", settings.jwt_secret),
-        *(("SALESPAD_PREVIOUS_JWT_SECRETS", previous) for previous in settings.previous_jwt_secrets),
-    ]:
-        _refuse_weak(settings, name, secret)
-    refuse_weak_keys(settings)
-
-
-def refuse_weak_keys(settings: Settings) -> None:
-    """The same of the keys of stored logins and of erased people, which the worker needs as well."""
-    for key in settings.credential_keys or ("",):
-        _refuse_weak(settings, "SALESPAD_CREDENTIAL_KEYS", key)
-    _refuse_weak(settings, "SALESPAD_ERASURE_KEY", settings.erasure_key)
-
-
-def _refuse_weak(settings: Settings, name: str, secret: str | None) -> None:
-    if not secret:
-        raise SystemExit(f"{name} is not set: give it at least 32 random bytes (openssl rand -base64 48).")
-    if len(secret.encode()) < 32 or (settings.is_production and looks_well_known(secret)):
-        raise SystemExit(
-            f"{name} is short or well known: give it at least 32 random bytes (openssl rand -base64 48)."
-        )
 
 
 def looks_well_known(secret: str) -> bool:

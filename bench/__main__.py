@@ -7,12 +7,16 @@ from collections.abc import Callable, Coroutine
 
 from app.common.migrations import upgrade
 from app.embedded.testing import private_servers
-from bench import fanout, import_leads, leads, search, sends
+from bench import automations, dashboard, fanout, import_leads, imports, leads, scores, search, sends
 
 BENCHMARKS: dict[str, Callable[[], Coroutine[None, None, None]]] = {
+    "automations": automations.run,
+    "dashboard": dashboard.run,
     "fanout": fanout.run,
     "import-leads": import_leads.run,
+    "imports": imports.run,
     "leads": leads.run,
+    "scores": scores.run,
     "search": search.run,
     "sends": sends.run,
 }

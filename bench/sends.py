@@ -1,14 +1,19 @@
-"""What the ledger costs: messages a second of one sender in one lane, with the full ledger and without any.
+"""What sending costs: `python -m bench sends [--recipients 5000] [--seconds 15]`, everything in one run.
 
-The same messages to the same SMTP sink in another process. Without: the sender alone, one message after the other.
-With: claim, intent, call, record for each, one lane, as a worker does it. The goal: at least 0.4 of the bare rate; a
-real account allows 1 to 20 a second. Beside it, what claims in batches reach.
+The same messages to the same SMTP double in another process, one lane each: by the sender alone, one message after the
+other; by the full ledger as a worker does it for people's messages (claim, intent, call, record, each its transaction);
+and for a batch (record and next intent in one). The goal: a batch's at least 0.4 of the sender alone; a real account
+allows 1 to 20 a second. Then what claims in batches reach, and a whole send to many (bulk_sends.py).
 """
 
+import argparse
 import asyncio
 import os
+import secrets
 import sys
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from statistics import median
 from uuid import UUID
@@ -18,70 +23,82 @@ import asyncpg
 from app.channels.domain.ports import Accepted, OutboundMessage, SendingAccount
 from app.channels.wiring import senders
 from app.common.domain import Channel
+from app.common.leases import Claim
 from app.common.work import Doors
 from app.conversations.wiring import deliveries
 from app.settings import Settings
+from bench import bulk_sends
+from tests.fixtures.batch_rows import add_leads, start_batch
 from tests.fixtures.ledger import Desk
-from workers.main import registry
+from workers.kinds import registry
 
 MESSAGES = 200
 CONVERSATIONS = 50
 ROUNDS = 5
-CLAIMED = 5_000
+CLAIMED = 20_000
 BATCH = 100
-SINK = """
-import asyncio
-from aiosmtpd.smtp import SMTP
-
-class Taken:
-    async def handle_DATA(self, server, session, envelope):
-        return "250 2.0.0 OK"
-
-async def serve():
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(Taken(), loop=loop, hostname="sink.test"), "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await asyncio.Event().wait()
-
-asyncio.run(serve())
-"""
-FILL = """
-INSERT INTO delivery (workspace_id, status, account_id, lead_id, origin_kind, origin_id)
-SELECT workspace_id, 'queued', account_id, lead_id, 'BENCH', gen_random_uuid()
-FROM conversation, generate_series(1, :each) WHERE workspace_id = :workspace_id
-"""
+Rate = Callable[[Doors, Settings], Awaitable[float]]
 
 
 async def run() -> None:
-    sink = await asyncio.create_subprocess_exec(sys.executable, "-c", SINK, stdout=asyncio.subprocess.PIPE)
-    assert sink.stdout is not None
-    port = int(await sink.stdout.readline())
-    os.environ["SALESPAD_MAILBOX_SMTP_URL"] = f"smtp://127.0.0.1:{port}"
-    settings = Settings()
-    doors = Doors(settings)
+    options = parsed(sys.argv[2:])
+    async with double() as url:
+        os.environ["SALESPAD_MAILBOX_SMTP_URL"] = url
+        settings = Settings()
+        doors = Doors(settings)
+        try:
+            rates = {name: [await rate(doors, settings)] for name, rate in RATES.items()}  # warms the caches
+            for _ in range(ROUNDS):
+                for name, rate in RATES.items():
+                    rates[name].append(await rate(doors, settings))
+            claimed = await claims(doors, settings)
+        finally:
+            await doors.close()
+        show({name: found[1:] for name, found in rates.items()}, claimed)
+        await bulk_sends.run(url, recipients=options.recipients, seconds=options.seconds)
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench sends")
+    parser.add_argument(
+        "--recipients", type=int, default=5_000, help="of the whole send; the goal says 100000"
+    )
+    parser.add_argument("--seconds", type=float, default=15, help="for each look at the inbox")
+    return parser.parse_args(arguments)
+
+
+def show(rates: dict[str, list[float]], claimed: float) -> None:
+    one, five, fifteen = os.getloadavg()
+    print(f"load average {one:.1f}, {five:.1f}, {fifteen:.1f}; only ratios of one run mean something")
+    print(f"{'one lane, median of ' + str(ROUNDS):<42} messages/s   of the sender alone")
+    for name, found in rates.items():
+        ratio = median(mine / bare for mine, bare in zip(found, rates[BARE], strict=True))
+        goal = "   goal 0.40" if name == BATCHED else ""
+        print(f"{name:<42} {median(found):10.0f}   {ratio:.2f}{goal}")
+    print(f"{f'claims of a batch, {BATCH} at once':<42} {claimed:10,.0f} rows/s   goal 20,000", flush=True)
+
+
+@asynccontextmanager
+async def double() -> AsyncIterator[str]:
+    """A process of its own; its address."""
+    command = (sys.executable, "-m", "app", "smtp-double", "--quiet", "--log", os.devnull)
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
     try:
-        figures = [await one(doors, settings) for _ in range(ROUNDS + 1)][1:]  # the first warms the caches
-        claimed = await claims(doors, settings)
+        yield (await process.stdout.readline()).decode().split()[-1]
     finally:
-        await doors.close()
-        sink.terminate()
-        await sink.wait()
-    bare, ledger = median(one[0] for one in figures), median(one[1] for one in figures)
-    ratio = median(with_ledger / without for without, with_ledger in figures)
-    print(f"without a ledger  median {bare:6.0f} messages/s")
-    print(f"with the ledger   median {ledger:6.0f} messages/s")
-    print(f"with / without    median {ratio:6.2f}   goal 0.40")
-    print(f"claims in batches of {BATCH}: {claimed:,.0f} rows/s")
+        process.terminate()
+        await process.wait()
 
 
-async def one(doors: Doors, settings: Settings) -> tuple[float, float]:
-    """Messages a second: without a ledger, and with it."""
+async def of_people(doors: Doors, settings: Settings) -> float:
+    """Messages that people wrote."""
     desk = await Desk.opened(doors, settings, conversations=CONVERSATIONS)
-    without = await bare(settings, desk.account_id)
     for number in range(MESSAGES):
         await desk.accept(number % CONVERSATIONS)
     await analyse()
     due = registry(settings)["delivery"]
+    assert due.handle is not None
     started, sent = time.perf_counter(), 0
     while sent < MESSAGES:
         async with doors.open_system(plans_once=True) as system:
@@ -94,16 +111,52 @@ async def one(doors: Doors, settings: Settings) -> tuple[float, float]:
     assert {row.status for row in states.values()} == {"sent"}, "not everything was sent"
     assert due.close is not None
     await due.close()
-    return without, MESSAGES / took_s
+    return MESSAGES / took_s
 
 
-async def bare(settings: Settings, account_id: UUID) -> float:
+async def of_a_batch(doors: Doors, settings: Settings) -> float:
+    """Rendered, with a conversation and a message made for each."""
+    desk, batch_id = await batch(doors, settings, recipients=MESSAGES)
+    kinds = registry(settings)
+    due = kinds["send_batch"]
+    assert due.handle_all is not None
+    started, sent = time.perf_counter(), 0
+    while sent < MESSAGES:
+        async with doors.open_system(plans_once=True) as system:
+            held = await due.table.claim(system, lease_s=due.lease_s, limit=due.batch, key=batch_id)
+        assert held, "no limit binds"
+        sent += await due.handle_all(doors, held, lambda: False, failed)
+    took_s = time.perf_counter() - started
+    assert await desk.sql(SENT, batch_id=batch_id) == MESSAGES, "not everything was sent"
+    close = kinds["delivery"].close
+    assert close is not None
+    await close()
+    return MESSAGES / took_s
+
+
+SENT = "SELECT count(*) FROM delivery WHERE send_batch_id = :batch_id AND status = 'sent'"
+
+
+async def failed(claim: Claim, error: Exception) -> None:
+    raise error
+
+
+async def batch(doors: Doors, settings: Settings, *, recipients: int) -> tuple[Desk, UUID]:
+    desk = await Desk.opened(doors, settings, conversations=0)
+    domain = f"{secrets.token_hex(6)}.example"
+    await add_leads(doors, desk.workspace_id, count=recipients, domain=domain)
+    batch_id = await start_batch(doors, desk.workspace_id, account_id=desk.account_id, domain=domain)
+    await analyse()
+    return desk, batch_id
+
+
+async def bare(doors: Doors, settings: Settings) -> float:
     """The sender alone."""
     outgoing = senders(settings)
-    sender = outgoing.of(Channel.EMAIL)
+    sender, id = outgoing.of(Channel.EMAIL), UUID(int=1)
     account = SendingAccount(
-        workspace_id=account_id,
-        id=account_id,
+        workspace_id=id,
+        id=id,
         name="Sales",
         address="sales@ours.example",
         url=settings.mailbox_smtp_url or "",
@@ -118,15 +171,20 @@ async def bare(settings: Settings, account_id: UUID) -> float:
     return MESSAGES / took_s
 
 
+BARE, BATCHED = "the sender alone", "a batch, by the full ledger"
+RATES: dict[str, Rate] = {BARE: bare, "people's messages, by the full ledger": of_people, BATCHED: of_a_batch}
+
+
 async def claims(doors: Doors, settings: Settings) -> float:
-    """Rows a second that one worker claims in batches."""
-    desk = await Desk.opened(doors, settings, conversations=CONVERSATIONS)
-    await desk.sql(FILL, each=CLAIMED // CONVERSATIONS)
-    await analyse()
+    """Rows a second that one worker claims of a batch."""
+    _, batch_id = await batch(doors, settings, recipients=CLAIMED)
+    due = registry(settings)["send_batch"]
     started, taken = time.perf_counter(), 0
     while taken < CLAIMED:
         async with doors.open_system(plans_once=True) as system:
-            taken += len(await deliveries.claim(system, lease_s=60, limit=BATCH, key=desk.account_id))
+            held = await due.table.claim(system, lease_s=due.lease_s, limit=BATCH, key=batch_id)
+        assert held, "no limit binds"
+        taken += len(held)
     return CLAIMED / (time.perf_counter() - started)
 
 

@@ -6,7 +6,7 @@ workspace.
 
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ import pytest
 from app.embedded.state import Home
 from app.settings import Settings
 from tests.factories.accounts import Person, sign_up
+from tests.fixtures.graphql import KEPT
 from tests.fixtures.logs import leaks, leaks_of_postgres
-from tests.fixtures.processes import Api, Worker
+from tests.fixtures.processes import Api, Child, Worker
+from tests.fixtures.zygote import Nursery
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,13 +30,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--full"):
-        long = {_test_of(item) for item in items if "full" in item.keywords and hasattr(item, "callspec")}
-        items[:] = [item for item in items if "full" in item.keywords or _test_of(item) not in long]
+        long = {_test_of(item) for item in items if _is_full(item) and hasattr(item, "callspec")}
+        items[:] = [item for item in items if _is_full(item) or _test_of(item) not in long]
         return
     skip = pytest.mark.skip(reason="needs --full")
     for item in items:
-        if "full" in item.keywords:
+        if _is_full(item):
             item.add_marker(skip)
+
+
+def _is_full(item: pytest.Item) -> bool:
+    """By its mark: among its keywords are also its name and its parameters' ids, whatever they say."""
+    return item.get_closest_marker("full") is not None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -69,6 +76,15 @@ def servers() -> Iterator[None]:
         log = Home(Path(os.environ["SALESPAD_HOME"])).log("postgres")
         told = leaks_of_postgres(log.read_text(errors="replace")) if log.is_file() else []
         assert not told, "PostgreSQL logged what no log may hold:\n" + "\n".join(told)
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def nursery() -> AsyncIterator[None]:
+    """Where the tests' APIs and workers are born."""
+    async with AsyncExitStack() as stack:
+        Child.births = Nursery(stack)
+        yield
+        Child.births = None
 
 
 @pytest.fixture(scope="session")
@@ -112,7 +128,7 @@ async def worker(servers: None) -> AsyncIterator[Worker]:
 
 @pytest.fixture(scope="session")
 async def http(api_server: Api) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=api_server.url, timeout=30, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=api_server.url, timeout=30, trust_env=False, limits=KEPT) as client:
         yield client
 
 

@@ -11,10 +11,12 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 from alembic import command
@@ -228,6 +230,59 @@ def test_a_key_added_the_plain_way_would_pass_over_an_orphan(migrated: str) -> N
             )
         ),
     )
+
+
+BEFORE_THE_DASHBOARD = """
+INSERT INTO workspace (id, name, locale, time_zone, phone_region) VALUES ({w}, 'W', 'en', 'UTC', 'BR');
+INSERT INTO stage (workspace_id, id, name, kind, position) VALUES ({w}, {w}, 'New', 'OPEN', 0);
+INSERT INTO lead (workspace_id, id, name, stage_id, rank, source) VALUES ({w}, {w}, 'Bia', {w}, 'a', 'MANUAL');
+INSERT INTO channel_account (workspace_id, id, channel, name, address, inbound_token)
+    VALUES ({w}, {w}, 'EMAIL', 'Sales', 'sales@example.com', 't');
+INSERT INTO conversation (workspace_id, id, lead_id, account_id, channel, contact_address)
+    VALUES ({w}, {w}, {w}, {w}, 'EMAIL', 'bia@example.com');
+INSERT INTO message (workspace_id, id, conversation_id, position, account_id, direction, author_kind, body, status,
+    created_at, sent_at, is_auto_reply)
+SELECT {w}, overlay({w}::text PLACING lpad(n::text, 4, '0') FROM 33)::uuid, {w}, n, {w}, direction, 'HUMAN', 'x',
+    status, timestamptz '2026-01-01 00:00Z' + n * interval '1 hour',
+    CASE WHEN status = 'SENT' THEN timestamptz '2026-01-01 00:30Z' + n * interval '1 hour' END, is_auto
+FROM (VALUES (1, 'OUTBOUND', 'SENT', false), (2, 'INBOUND', 'RECEIVED', true), (3, 'INBOUND', 'RECEIVED', false),
+    (4, 'INBOUND', 'RECEIVED', false), (5, 'OUTBOUND', 'CANCELED', false), (6, 'OUTBOUND', 'SENT', false),
+    (7, 'OUTBOUND', 'FAILED', false)) AS said(n, direction, status, is_auto);
+INSERT INTO delivery (workspace_id, id, status, account_id, lead_id, origin_kind, origin_id, conversation_id,
+    message_id)
+SELECT {w}, id, lower(status), {w}, {w}, 'MESSAGE', id, {w}, id FROM message WHERE direction = 'OUTBOUND';
+INSERT INTO delivery_attempt (workspace_id, delivery_id, n, resend, started_at, ended_at)
+SELECT {w}, id, 1, 0, created_at, timestamptz '2026-01-02 00:00Z' FROM message WHERE status = 'FAILED';
+"""
+SETTLED = "SELECT status, settled_at, answers_since FROM delivery ORDER BY id"
+
+
+def test_what_was_sent_before_there_were_figures_is_dated(empty: str) -> None:
+    """An auto-reply waits for nobody, a canceled message answers nothing; two that wait are answered once."""
+    upgrade(empty, "0012")
+    workspace_id = f"'{uuid4()}'::uuid"
+
+    def as_system(connection: Connection) -> None:
+        connection.execute(text("SET ROLE sp_system"))
+        for statement in BEFORE_THE_DASHBOARD.format(w=workspace_id).split(";")[:-1]:
+            connection.execute(text(statement))
+
+    ask(empty, as_system)
+    upgrade(empty)
+    assert ask(empty, settled) == [
+        ("sent", "2026-01-01 01:30", None),
+        ("canceled", None, None),
+        ("sent", "2026-01-01 06:30", "2026-01-01 03:00"),
+        ("failed", "2026-01-02 00:00", None),
+    ]
+
+
+def settled(connection: Connection) -> list[tuple[str, str | None, str | None]]:
+    connection.execute(text("SET ROLE sp_system"))
+    return [
+        (row.status, *(at and f"{at.astimezone(UTC):%Y-%m-%d %H:%M}" for at in row[1:]))
+        for row in connection.execute(text(SETTLED))
+    ]
 
 
 FORCED = (

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 import app.main
 import app.people.infrastructure.tables  # noqa: F401 - with app.main, all tables
+from app.automations.infrastructure import exporting as automations
 from app.common.database import metadata
 from app.common.work import Doors
 from app.conversations.infrastructure import exporting as conversations
@@ -44,7 +45,7 @@ async def test_every_row_of_a_lead_follows_it_into_another(doors: Doors) -> None
 
 
 # ── exported and erased ───────────────────────────────────────────────────────────────────────────────────────────────
-EXPORTED = {*leads.SECTIONS, *conversations.SECTIONS, "imports", "merges"}
+EXPORTED = {*leads.SECTIONS, *conversations.SECTIONS, *automations.SECTIONS, "imports", "merges"}
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,14 @@ OF_PEOPLE = {
     "lead_identity": Line("identities", "its lead's key"),
     "lead_tag": Line("tags", "its lead's key"),
     "interaction": Line("timeline", "its lead's key"),
+    "score_event": Line("scoreEvents", "its lead's key"),
     "stage_change": Line("stageHistory", "its lead's key"),
     "suppression": Line("suppressions", "its lead's key; by value, leads.erase_leads"),
     "erased_identity": Line(None, "hashes under a key: what an erase leaves"),
     "bulk_change": Line(None, "the filter may hold a search: leads.erase_leads, and at its end"),
+    "bulk_send": Line(
+        None, "the filter may hold a search: outreach.end_bulk_sends, and once all are taken in"
+    ),
     "merge": Line("merges", "people, by kept and merged leads"),
     "merge_journal": Line("merges", "its merge's key"),
     "conversation": Line("conversations", "conversations.erase_conversations"),
@@ -76,14 +81,27 @@ OF_PEOPLE = {
     "delivery_attempt": Line("deliveries", "its delivery's key"),
     "file": Line("attachments", "files.let_go, files.remove_files"),
     "inbound_event": Line(None, "channels.erase_mails; the message shows what it said"),
-    "import_job": Line("imports", "imports.erase_imports: the page"),
-    "import_row": Line("imports", "imports.erase_imports: what was sent"),
+    "automation_run": Line("automationRuns", "its lead's key"),
+    "automation_step": Line("automationRuns", "its run's key"),
+    "import_job": Line("imports", "imports.erase_imports: the page, the file's name, headers and preview"),
+    "import_row": Line("imports", "imports.erase_imports: what was sent, and what takes it back"),
 }
 OF_NOBODY = {
     "stage": "of the workspace",
+    "score_rule": "of the workspace",
+    "score_sweep": "of the workspace",
     "tag": "of the workspace",
+    "template": "of the workspace",
+    "template_version": "of the workspace: variables, no values",
+    "snippet": "of the workspace",
+    "automation": "of the workspace",
+    "automation_version": "of the workspace: what its rules say",
+    "automation_hour": "of the workspace",
     "channel_account": "of the workspace",
     "imap_mailbox": "of the workspace",
+    "sending_domain": "of the workspace",
+    "send_batch": "of the workspace",
+    "send_pace": "of the workspace",
     "workspace": "of the workspace",
     "audit_event": "ids only",
     "feed_head": "ids only",
@@ -91,6 +109,8 @@ OF_NOBODY = {
     "feed_consumer": "ids only",
     "reaction_failure": "ids only",
     "idempotency": "digests only",
+    "import_mapping": "a hash of headers, and the fields of their columns",
+    "import_seen": "hashes, gone when their dry run ends",
     "app_user": "users",
     "member": "users",
     "invitation": "users",

@@ -45,10 +45,14 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
     "read leads, tags, stages, board, imports, conversations, templates, dashboard, feed": (
         Role.VIEWER,
         frozenset(
-            {"suppressions"}
+            {"suppressions", "bulkSendRecipients", "scoreRules", "scoreReasons"}
             | {"tags", "stages", "board", "lead", "leads", "leadImport", "leadImports", "importProgress"}
             | {"feed", "feedCursor", "conversation", "conversations", "messageAdded"}
-            | {"channelAccounts", "bulkChange", "duplicates"}
+            | {"channelAccounts", "sendingDomains", "bulkChange", "duplicates"}
+            | {"template", "templates", "renderTemplate", "templateSamples", "previewTemplate", "snippets"}
+            | {"bulkSend", "bulkSends", "bulkSendProgress"}
+            | {"automation", "automations"}
+            | {"dashboard"}
         ),
     ),
     "leads, tags, notes, imports, merge, export, suppress": (
@@ -59,23 +63,31 @@ ROLE_TABLE: dict[str, tuple[Role | None, frozenset[str]]] = {
             | {"updateLead", "addIdentity", "removeIdentity", "deleteLeads", "restoreLeads", "tagLeads"}
             | {"mergeLeads", "unmergeLeads"}
             | {"moveLead"}
+            | {"startCsvImport", "pauseImport", "resumeImport", "cancelImport", "undoImport"}
         ),
     ),
     "conversations, messages, templates, snippets, bulk sends": (
         Role.MEMBER,
         frozenset(
-            {"startConversation", "assignConversation", "snoozeConversation", "closeConversation"}
+            {"planBulkSend"}
+            | {"startConversation", "assignConversation", "snoozeConversation", "closeConversation"}
             | {"reopenConversation", "sendMessage", "cancelMessage", "resendMessage"}
+            | {"createTemplate", "updateTemplate", "deleteTemplate"}
+            | {"createSnippet", "updateSnippet", "deleteSnippet"}
+            | {"createBulkSend", "updateBulkSend", "launchBulkSend"}
+            | {"pauseBulkSend", "resumeBulkSend", "cancelBulkSend"}
         ),
     ),
     "lift a suppression, erase, stages, fields, automations, channels, members, keys, audit": (
         Role.ADMIN,
         frozenset(
-            {"connectEmail", "updateChannelAccount", "disconnectChannelAccount"}
+            {"connectEmail", "updateChannelAccount", "disconnectChannelAccount", "setSendingDomainLimit"}
             | {"changeMemberRole", "removeMember", "auditEvents", "createApiKey", "revokeApiKey", "apiKeys"}
-            | {"liftSuppression", "eraseLead"}
+            | {"liftSuppression", "eraseLead", "saveScoreRules"}
             | {"inviteMember", "revokeInvitation", "invitations"}
             | {"createStage", "updateStage", "moveStage", "deleteStage"}
+            | {"createAutomation", "updateAutomation", "setAutomationEnabled", "deleteAutomation"}
+            | {"dryRunAutomation"}
         ),
     ),
     "the workspace itself, its owner, billing": (Role.OWNER, frozenset({"updateWorkspace"})),
@@ -95,12 +107,21 @@ NO_KEY_MAY = frozenset(
 SHARED_INPUTS = {
     "deleteLeads": "LeadIdsInput",
     "restoreLeads": "LeadIdsInput",
+    "launchBulkSend": "BulkSendIdInput",
+    "pauseBulkSend": "BulkSendIdInput",
+    "resumeBulkSend": "BulkSendIdInput",
+    "cancelBulkSend": "BulkSendIdInput",
+    "pauseImport": "ImportIdInput",
+    "resumeImport": "ImportIdInput",
+    "cancelImport": "ImportIdInput",
+    "undoImport": "ImportIdInput",
     "removeIdentity": "IdentityIdInput",
     "leaveWorkspace": "SwitchWorkspaceInput",
     "liftSuppression": "SuppressionIdInput",
     "removeMember": "MemberInput",
     "revokeApiKey": "ApiKeyInput",
     "revokeSession": "SessionInput",
+    "deleteAutomation": "AutomationIdInput",
 }
 """Where the contract gives a mutation an input that is not called after it."""
 

@@ -39,8 +39,12 @@ KEYS_WITHOUT_WORKSPACE = {
 }
 """Keys and unique indexes that would tell one workspace of another's rows, if sp_app could reach the table."""
 INDEXES_WITHOUT_WORKSPACE = {
+    "ix_automation_run_ended": "the system door clears what has ended long ago",
+    "ix_automation_run_lease": "the system door reaps leases over all workspaces",
     "ix_bulk_change_due": "the system door claims due rows over all workspaces",
     "ix_bulk_change_lease": "the system door reaps leases over all workspaces",
+    "ix_bulk_send_due": "the system door claims due rows over all workspaces",
+    "ix_bulk_send_lease": "the system door reaps leases over all workspaces",
     "ix_conversation_snoozed": "the system door finds whom to wake over all workspaces",
     "ix_delivery_account": "the system door drains one account",
     "ix_delivery_due": "the system door claims due rows over all workspaces",
@@ -58,9 +62,12 @@ INDEXES_WITHOUT_WORKSPACE = {
     "ix_member_user_id": "the system door reads somebody's workspaces",
     "ix_message_lexemes": "each lexeme begins with its workspace's digits",
     "ix_revocation_at": "the system door polls",
+    "ix_send_pace_look": "the system door claims of batches over all workspaces",
     "ix_system_mail_created_at": "the system door clears what is over",
     "ix_system_mail_due": "the system door claims due rows over all workspaces",
     "ix_system_mail_lease": "the system door reaps leases over all workspaces",
+    "ix_score_sweep_due": "the system door claims due rows over all workspaces",
+    "ix_score_sweep_lease": "the system door reaps leases over all workspaces",
     "ix_session_expires_at": "the system door clears what is over",
     "ix_session_user_id_workspace_id": "the system door finds the workspace used last",
 }

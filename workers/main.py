@@ -6,118 +6,50 @@ or late one changes nothing. Without Redis the tick does everything (docs/archit
 
 import asyncio
 import signal
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from math import inf
+from typing import TypeVar
 from uuid import UUID
 
 from prometheus_client import start_http_server
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-from saq import Worker
-from saq.queue.redis import RedisQueue
 
-from app.accounts.wiring import SYSTEM_MAIL, create_postman, drop_old_mails, system_mails
-from app.channels.wiring import IMAP, imap_mailboxes, mailbox_follower, seal_anew
+from app.accounts.wiring import drop_old_mails
+from app.automations.wiring import drop_old_runs, seal_webhook_secrets_anew
+from app.channels.wiring import seal_anew
 from app.common import telemetry, tracing
 from app.common.feed_log import drop_old_events, raise_floors
 from app.common.idempotency import drop_old_keys
-from app.common.jobs import DRAIN, QUEUE, create_bells
-from app.common.leases import BACKOFF_S, Claim, DueTable, LostLease
+from app.common.jobs import create_bells
+from app.common.leases import BACKOFF_S, Claim, LostLease
 from app.common.reactions import Reactor
 from app.common.roles import check_roles
+from app.common.starting import refuse_missing_database, refuse_weak_keys
 from app.common.work import Doors, Unavailable
-from app.conversations.wiring import (
-    DELIVERY,
-    INBOUND,
-    create_courier,
-    deliveries,
-    fail_mail,
-    inbound_events,
-    receive_mail,
-    wake_snoozed,
-)
+from app.conversations.wiring import release_from_quiet_hours, wake_snoozed
 from app.files.wiring import drop_old_parts, drop_unused_files
-from app.imports.wiring import DUE as IMPORT
-from app.imports.wiring import fail_import, import_jobs, run_import
-from app.leads.wiring import DUE as BULK_CHANGE
-from app.leads.wiring import bulk_changes, fail_bulk_change, run_bulk_change
+from app.imports.wiring import end_forgotten_imports, forget_seen, forget_undos
 from app.people.wiring import long_deleted_leads, purge_leads
-from app.settings import (
-    Settings,
-    read_settings,
-    refuse_missing_database,
-    refuse_weak_keys,
-)
-from workers.reactions import CONSUMERS
+from app.settings import Settings, read_settings
+from workers.doorbell import GRACE_S, saq_worker
+from workers.kinds import DueKind, HandleAll, registry
+from workers.reactions import consumers
 
-CONCURRENCY = 4
 CHORES_EVERY_S = 600
 CHORE_ROWS = 5_000
+UNDO_ROWS = 20_000
+"""Found anew among all of an import's rows each time."""
 SEALED_ROWS = 500
-GRACE_S = 2
 BRISK_S = 2
 """Past this, the rest of a batch goes back for others to take."""
-DEQUEUE_S = 5
 NO_MAIL_SERVER = "SALESPAD_SYSTEM_SMTP_URL is not set: invitations and password resets are not sent."
 Done = TypeVar("Done")
-
-
-@dataclass(frozen=True)
-class DueKind:
-    """A kind of due row: where its rows are, who handles one, who ends one that cannot be handled."""
-
-    table: DueTable
-    lease_s: float
-    handle: Callable[[Doors, Settings, Claim, Callable[[], bool]], Awaitable[bool]]
-    give_up: Callable[[Doors, Claim, str], Awaitable[None]]
-    lanes: int = 1
-    """Rows of this kind that one worker's tick handles beside each other."""
-    batch: int = 1
-    """Rows a claim takes at most; they are handled one after the other."""
-    reap: Callable[[Doors, Settings], Awaitable[int]] | None = None
-    """For leases that `DueTable.reap` cannot end alone; how many rows it moved."""
-    is_rung: bool = True
-    """False: only the tick takes it up; its handler holds on for long, and the doorbell's hands are few."""
-    close: Callable[[], Awaitable[None]] | None = None
-    """Lets go of what the kind keeps open, as the worker stops."""
-
-
-def registry(settings: Settings) -> dict[str, DueKind]:
-    courier, mailboxes = create_courier(settings), mailbox_follower(settings)
-    postman = create_postman(settings)
-    return {
-        IMPORT: DueKind(import_jobs, settings.import_lease_s, run_import, fail_import),
-        BULK_CHANGE: DueKind(bulk_changes, settings.bulk_change_lease_s, run_bulk_change, fail_bulk_change),
-        INBOUND: DueKind(inbound_events, settings.inbound_lease_s, receive_mail, fail_mail, lanes=2),
-        DELIVERY: DueKind(
-            deliveries,
-            settings.delivery_lease_s,
-            courier.deliver,
-            courier.give_up,
-            lanes=8,
-            batch=10,
-            reap=courier.end_overdue,
-            close=courier.close,
-        ),
-        SYSTEM_MAIL: DueKind(
-            system_mails, settings.system_mail_lease_s, postman.send, postman.give_up, lanes=2
-        ),
-        IMAP: DueKind(
-            imap_mailboxes,
-            settings.imap_lease_s,
-            mailboxes.follow,
-            mailboxes.give_up,
-            lanes=mailboxes.lanes,
-            is_rung=False,
-            close=mailboxes.close,
-        ),
-    }
-
-
-SWEEPS: Mapping[str, Callable[[Doors], Awaitable[int]]] = {"snoozed conversation": wake_snoozed}
+SWEEPS: Mapping[str, Callable[[Doors], Awaitable[int]]] = {
+    "snoozed conversation": wake_snoozed,
+    "quiet hours": release_from_quiet_hours,
+}
 """What is due by a moment in its own row and done by one statement, so that it needs no lease: how many it did."""
 
 
@@ -128,9 +60,12 @@ class Drainer:
         self._settings, self._doors = settings, doors
         self._kinds = registry(settings)
         self._stopping = asyncio.Event()
+        self._rung: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     def stop(self) -> None:
         self._stopping.set()
+        for rung in self._rung.values():
+            rung.set()
 
     async def close(self) -> None:
         for due in self._kinds.values():
@@ -140,6 +75,8 @@ class Drainer:
     async def drain(self, kind: str, key: UUID | None = None) -> None:
         """Until none is due (of this id, if given). Raises Unavailable."""
         due = self._kinds[kind]
+        if due.wakes_lane:
+            self._rung[kind].set()
         if key is not None and not due.is_rung:
             return
         while not self._stopping.is_set() and (claims := await self._claim(due, key)):
@@ -151,6 +88,9 @@ class Drainer:
 
     async def _handle_all(self, kind: str, due: DueKind, claims: Sequence[Claim]) -> None:
         """One after the other. What a slow one would keep waiting goes back: another lane may be free."""
+        if due.handle_all is not None:
+            await self._handle_together(kind, due, due.handle_all, claims)
+            return
         loop = asyncio.get_running_loop()
         brisk_until = loop.time() + BRISK_S
         for number, claim in enumerate(claims):
@@ -160,6 +100,19 @@ class Drainer:
                 return
             with tracing.span("due row", kind=kind, key=str(claim.id), attempt=claim.attempt):
                 await self._handle(kind, due, claim)
+
+    async def _handle_together(
+        self, kind: str, due: DueKind, handle_all: HandleAll, claims: Sequence[Claim]
+    ) -> None:
+        fail = partial(self._fail, kind, due)
+        try:
+            done = await handle_all(self._doors, claims, self._stopping.is_set, fail)
+            telemetry.due_handled.labels(kind, "done").inc(done)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - those that it still holds come again
+            for claim in claims:
+                await fail(claim, error)
 
     async def tick(self) -> None:
         """Every poll: give back what dead workers held, and drain everything; neither waits for the other, since under
@@ -177,9 +130,12 @@ class Drainer:
         due = self._kinds[kind]
         while not self._stopping.is_set():
             async with lookout:
-                claims = None if self._stopping.is_set() else await self._tried(self._claim(due))
+                self._rung[kind].clear()
+                if self._stopping.is_set():
+                    return
+                claims = await self._tried(self._claim(due))
                 if not claims:
-                    await self._pause()
+                    await self._pause(due.table.wait_s, until=self._rung[kind])
                     continue
             await self._tried(self._handle_all(kind, due, claims))
 
@@ -189,17 +145,24 @@ class Drainer:
             await self._pause()
 
     async def _tried(self, act: Awaitable[Done]) -> Done | None:
-        """None, and told, while the database is away."""
+        """None, and told, while the database is away; or where one kind has a bug: the others go on."""
         try:
             return await act
         except Unavailable as error:
             telemetry.log.warning("tick failed", reason=str(error))
-            return None
+        except Exception as error:  # noqa: BLE001 - a worker that met it again and again would do nothing at all
+            error_id = telemetry.new_error_id()
+            telemetry.log.error(
+                "tick failed", error_id=error_id, error_type=type(error).__name__, exc_info=error
+            )
+            await self._pause()
+        return None
 
-    async def _pause(self) -> None:
+    async def _pause(self, at_most_s: float = inf, *, until: asyncio.Event | None = None) -> None:
+        """`until` is set as the worker stops, too."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.poll_s):
-                await self._stopping.wait()
+            async with asyncio.timeout(min(self._settings.poll_s, at_most_s)):
+                await (until or self._stopping).wait()
 
     async def _sweep(self, sweep: Callable[[Doors], Awaitable[int]]) -> None:
         """Until it finds nothing to do."""
@@ -239,9 +202,14 @@ class Drainer:
         await self._drop_all(drop_old_events)
         await self._drop_all(drop_old_keys)
         await self._drop_all(drop_old_mails)
+        await self._drop_all(drop_old_runs)
         await seal_anew(self._doors, self._settings, limit=SEALED_ROWS)
+        await seal_webhook_secrets_anew(self._doors, self._settings, limit=SEALED_ROWS)
         while await self._purge() == CHORE_ROWS and not self._stopping.is_set():
             pass
+        await self._drop_all(partial(end_forgotten_imports, settings=self._settings))
+        await self._drop_all(forget_seen)
+        await self._drop_all(forget_undos, limit=UNDO_ROWS)
         await self._drop_all(partial(drop_unused_files, settings=self._settings))
         await drop_old_parts(self._settings)
 
@@ -251,16 +219,16 @@ class Drainer:
             found = await long_deleted_leads(system, self._settings, limit=CHORE_ROWS)
         return await purge_leads(self._doors, self._settings, found)
 
-    async def _drop_all(self, drop: Callable[..., Awaitable[int]]) -> None:
-        dropped = CHORE_ROWS
-        while dropped == CHORE_ROWS and not self._stopping.is_set():
+    async def _drop_all(self, drop: Callable[..., Awaitable[int]], limit: int = CHORE_ROWS) -> None:
+        dropped = limit
+        while dropped == limit and not self._stopping.is_set():
             async with self._doors.open_system() as system:
-                dropped = await drop(system, limit=CHORE_ROWS)
+                dropped = await drop(system, limit=limit)
 
     async def _handle(self, kind: str, due: DueKind, claim: Claim) -> None:
         try:
-            if claim.attempt > len(BACKOFF_S):  # nobody said why: it takes its worker with it
-                await due.give_up(self._doors, claim, f"No worker outlived it in {len(BACKOFF_S)} attempts.")
+            if claim.attempt > due.attempts:  # nobody said why: it takes its worker with it
+                await due.give_up(self._doors, claim, f"No worker outlived it in {due.attempts} attempts.")
             elif await self._handle_through_outages(due, claim):
                 telemetry.due_handled.labels(kind, "done").inc()
             else:
@@ -275,6 +243,7 @@ class Drainer:
     async def _handle_through_outages(self, due: DueKind, claim: Claim) -> bool:
         """While the lease may still be ours an outage is waited out; past it the fence (LostLease) says so."""
         deadline = asyncio.get_running_loop().time() + due.lease_s
+        assert due.handle is not None
         while True:
             try:
                 return await due.handle(self._doors, self._settings, claim, self._stopping.is_set)
@@ -297,7 +266,7 @@ class Drainer:
         )
         reason = f"Unexpected error {error_id}: {type(error).__name__}"
         with suppress(LostLease):
-            if claim.attempt >= len(BACKOFF_S):
+            if claim.attempt >= due.attempts:
                 await due.give_up(self._doors, claim, reason)
             else:
                 await self._put_back(due, claim, error=reason, wait_s=BACKOFF_S[claim.attempt - 1])
@@ -307,38 +276,6 @@ class Drainer:
             await due.table.retry_later(system, claim, error=error, wait_s=wait_s)
 
 
-class PatientQueue(RedisQueue):
-    """SAQ spins at most of a core while Redis is away; this one waits a second between tries."""
-
-    async def dequeue(self, timeout: float = 0.0, poll_interval: float = 0.0) -> Any:
-        try:
-            return await super().dequeue(timeout, poll_interval)
-        except (RedisError, OSError):
-            await asyncio.sleep(1)
-            return None
-
-
-async def drain(context: dict[str, Any], *, kind: str, due_key: str) -> None:
-    """The one SAQ task: idempotent, and only a doorbell."""
-    with suppress(Unavailable):  # the tick comes back to it
-        await context["drainer"].drain(kind, UUID(due_key))
-
-
-def saq_worker(settings: Settings, drainer: Drainer) -> "Worker[Any]":
-    assert settings.redis_url is not None
-    redis = Redis.from_url(settings.redis_url, socket_connect_timeout=1, socket_timeout=DEQUEUE_S * 2)
-    worker: Worker[Any] = Worker(
-        PatientQueue(redis, name=QUEUE),
-        functions=[(DRAIN, drain)],
-        concurrency=CONCURRENCY,
-        dequeue_timeout=DEQUEUE_S,
-        shutdown_grace_period_s=GRACE_S,
-    )
-    worker.SIGNALS = []
-    worker.context["drainer"] = drainer
-    return worker
-
-
 async def run(settings: Settings) -> None:
     """Until SIGINT or SIGTERM; work in hand goes back to the rows, or ends with its lease."""
     if settings.system_mail_url is None:
@@ -346,7 +283,7 @@ async def run(settings: Settings) -> None:
     bells = create_bells(settings)
     doors = Doors(settings, bells)
     drainer = Drainer(settings, doors)
-    reactor = Reactor(doors, CONSUMERS, poll_s=settings.poll_s)
+    reactor = Reactor(doors, consumers(settings), poll_s=settings.poll_s)
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
@@ -359,15 +296,15 @@ async def run(settings: Settings) -> None:
     tick = asyncio.create_task(drainer.tick(), name="tick")
     chores = asyncio.create_task(drainer.chores(), name="chores")
     reacting = asyncio.create_task(reactor.run(), name="reactions")
-    saq = None if settings.redis_url is None or settings.redis_is_off else saq_worker(settings, drainer)
+    saq = None if settings.redis_url is None or settings.redis_is_off else saq_worker(settings, drainer.drain)
     doorbell = asyncio.create_task(saq.start(), name="saq") if saq else None
     telemetry.log.info("worker started", process="worker")
     await _first(stop, tick, reacting)
     drainer.stop()
     reactor.stop()
     if saq is not None and doorbell is not None:
-        saq.event.set()
-        await asyncio.wait([doorbell], timeout=GRACE_S + 1)
+        await saq.hang_up()
+        await asyncio.wait([doorbell], timeout=1)
     await asyncio.wait([tick, chores, reacting], timeout=GRACE_S)
     await drainer.close()
     await bells.stop()

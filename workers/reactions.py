@@ -1,16 +1,19 @@
 """What reacts to what: the system's wiring, event by event. `app/common/reactions.py` says how it runs.
 
-A new consumer is a reaction and a line in `CONSUMERS`. It begins with what the feed still has (35 days). Its name is
+A new consumer is a reaction and a line in `consumers`. It begins with what the feed still has (35 days). Its name is
 its cursor's for good: whoever takes a consumer out deletes its rows of `feed_consumer` in a migration.
 """
 
 from app.accounts.domain.events import MemberChanged
+from app.automations.wiring import rule_consumers
 from app.common.domain import EVENT_IDS_MAX
 from app.common.reactions import Consumer, Occurrence
 from app.common.work import Work
 from app.conversations.wiring import unassign_conversations
 from app.imports.wiring import unassign_imports
 from app.leads.wiring import unassign_leads
+from app.settings import Settings
+from workers.scoring import SCORED, SCORED_TOGETHER, score
 
 
 async def unassign(work: Work, event: Occurrence) -> bool:
@@ -27,4 +30,9 @@ async def unassign(work: Work, event: Occurrence) -> bool:
     return True
 
 
-CONSUMERS = (Consumer("unassign", {MemberChanged.name: unassign}),)
+def consumers(settings: Settings) -> tuple[Consumer, ...]:
+    return (
+        Consumer("unassign", {MemberChanged.name: unassign}),
+        *rule_consumers(runs_per_hour=settings.automation_runs_per_hour),
+        Consumer("scoring", together=score, names=SCORED, batch=SCORED_TOGETHER),
+    )

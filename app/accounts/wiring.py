@@ -37,6 +37,7 @@ from app.accounts.infrastructure.key_ring import KeyRing
 from app.accounts.infrastructure.members import MemberRepository
 from app.accounts.infrastructure.passwords import PasswordService
 from app.accounts.infrastructure.profiles import ProfileRepository
+from app.accounts.infrastructure.quiet_changes import quiet_change_seen, quiet_changes
 from app.accounts.infrastructure.reads import (
     held_member_name,
     hold_member,
@@ -228,6 +229,8 @@ __all__ = [
     "member_use_cases",
     "phone_region",
     "queue_mail",
+    "quiet_change_seen",
+    "quiet_changes",
     "read_workspace",
     "record_audit",
     "system_mails",

@@ -3,7 +3,7 @@
 What reads, writes and carries mails is imported where it is first used: the API starts without it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from secrets import token_urlsafe
@@ -15,11 +15,20 @@ from app.accounts.domain.audit import Author
 from app.accounts.domain.user import clean_email
 from app.accounts.wiring import record_audit
 from app.channels.application.accounts import AccountUseCases
+from app.channels.application.limits import LimitUseCases
 from app.channels.domain.account import ChannelAccountStatus, MailboxStart, Side
+from app.channels.domain.feedback import FEEDBACK, Feedback, FeedbackAccount, FeedbackProvider
 from app.channels.domain.inbound import EMAIL, IMAP, INBOUND, digest_id, is_token
 from app.channels.domain.mail import Mail
 from app.channels.infrastructure.erasing import empty_mail, erase_mails
-from app.channels.infrastructure.inbound import accept_mail, account_by_token, local_accounts
+from app.channels.infrastructure.inbound import (
+    accept_feedback,
+    accept_mail,
+    account_by_token,
+    feedback_account,
+    local_accounts,
+)
+from app.channels.infrastructure.limits import LimitsRepository, list_sending_domains, sent_today
 from app.channels.infrastructure.reads import (
     accounts_by_id,
     imap_server,
@@ -31,13 +40,17 @@ from app.channels.infrastructure.repository import AccountRepository, renew_secr
 from app.channels.infrastructure.senders import Senders, senders
 from app.channels.infrastructure.tables import imap_mailboxes, inbound_events
 from app.common.domain import Actor, Invalid
+from app.common.egress import Egress
 from app.common.jobs import create_bells
 from app.common.mail_servers import MailServer
 from app.common.work import Doors, Work
 from app.settings import Settings
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from app.channels.infrastructure.following import MailboxFollower
+    from app.channels.infrastructure.sns import SnsVerifier
 
 
 def account_use_cases(work: Work, settings: Settings, actor: Actor) -> AccountUseCases:
@@ -45,6 +58,12 @@ def account_use_cases(work: Work, settings: Settings, actor: Actor) -> AccountUs
     record = partial(record_audit, work)
     return AccountUseCases(
         actor.workspace_id, Author.of(actor), repository, work, record, lambda: token_urlsafe(32)
+    )
+
+
+def limit_use_cases(work: Work, actor: Actor) -> LimitUseCases:
+    return LimitUseCases(
+        actor.workspace_id, Author.of(actor), LimitsRepository(work), work, partial(record_audit, work)
     )
 
 
@@ -75,6 +94,55 @@ async def take_mail(doors: Doors, workspace_id: UUID, account_id: UUID, raw: byt
             external_id=digest_id(raw),
             raw=raw,
         )
+
+
+async def find_feedback_account(
+    doors: Doors, token: str, provider: FeedbackProvider
+) -> FeedbackAccount | None:
+    """The account whose inbound token it is, if this provider is to tell of its mails. Raises Unavailable."""
+    if not is_token(token):
+        return None
+    async with doors.open_system() as system:
+        return await feedback_account(system, token, provider)
+
+
+async def take_feedback(doors: Doors, account: FeedbackAccount, told: Mapping[str, bytes]) -> None:
+    """Stored and committed when it returns; what came before changes nothing. Raises Unavailable."""
+    if told:
+        async with doors.open_work(account.workspace_id) as work:
+            await accept_feedback(work, account, told)
+
+
+def sns_verifier(settings: Settings) -> "SnsVerifier":
+    """One a process."""
+    from app.channels.infrastructure.sns import SnsVerifier
+
+    return SnsVerifier(Egress.of(settings))
+
+
+def verified_by_sendgrid(
+    account: FeedbackAccount, headers: Mapping[str, str], raw: bytes
+) -> Mapping[str, bytes]:
+    """Each event of the batch by its id. Raises Forged, Stale."""
+    from app.channels.infrastructure import sendgrid
+
+    return sendgrid.verified(account, headers, raw)
+
+
+def read_feedback(provider: str, raw: bytes) -> Feedback | None:
+    """What a stored event says of a mail of ours; None: nothing. Never raises."""
+    from app.channels.infrastructure import feedback
+
+    return feedback.read_feedback(provider, raw)
+
+
+async def confirm_subscription(
+    settings: Settings, raw: bytes, *, egress: Egress | None = None, context: "SSLContext | None" = None
+) -> bool:
+    """Of a stored notification of SNS; False: it asks for none. Raises CannotFetch."""
+    from app.channels.infrastructure import sns
+
+    return await sns.confirm_subscription(raw, egress or Egress.of(settings), context=context)
 
 
 async def take_local_mail(doors: Doors, addresses: Sequence[str], raw: bytes) -> set[str]:
@@ -139,6 +207,7 @@ async def serve_local_mailbox(settings: Settings) -> None:
 
 
 __all__ = [
+    "FEEDBACK",
     "IMAP",
     "INBOUND",
     "ChannelAccountStatus",
@@ -147,21 +216,30 @@ __all__ = [
     "accept_mail",
     "account_use_cases",
     "accounts_by_id",
+    "confirm_subscription",
     "empty_mail",
     "erase_mails",
     "find_account_by_token",
+    "find_feedback_account",
     "imap_mailboxes",
     "imap_server",
     "inbound_events",
+    "limit_use_cases",
     "list_accounts",
+    "list_sending_domains",
     "mailbox_follower",
+    "read_feedback",
     "read_mail",
     "report_account",
     "seal_anew",
     "senders",
     "sending_account",
+    "sent_today",
     "serve_local_mailbox",
+    "sns_verifier",
+    "take_feedback",
     "take_local_mail",
     "take_mail",
     "try_servers",
+    "verified_by_sendgrid",
 ]

@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
@@ -17,10 +18,12 @@ from typing import TypeAlias
 from app.settings import Settings
 
 IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+IpNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
 
 # Addresses that stand for others, or that `is_global` of some Python versions takes for public: NAT64 (both
-# prefixes), 6to4, Teredo, IPv4-mapped and -compatible ones, site-local ones.
+# prefixes), 6to4 and its relays, Teredo, IPv4-mapped and -compatible ones, site-local ones, those of protocols and of
+# documentation.
 NOT_PUBLIC = tuple(
     ipaddress.ip_network(text)
     for text in (
@@ -31,14 +34,24 @@ NOT_PUBLIC = tuple(
         "::ffff:0:0/96",
         "::/96",
         "fec0::/10",
+        "3fff::/20",
+        "192.0.0.0/24",
+        "192.88.99.0/24",
     )
 )
+
+
+STRANGERS_NAMES = ThreadPoolExecutor(64, "strangers-names")
+"""A name server of somebody's own may take its time, longer than anybody waits for it: what it holds up is a thread, of
+which there are many more than calls at once."""
 
 
 class EgressProblem(StrEnum):
     HOST_NOT_FOUND = "HOST_NOT_FOUND"
     PRIVATE_ADDRESS = "PRIVATE_ADDRESS"
     PORT_NOT_ALLOWED = "PORT_NOT_ALLOWED"
+    NO_ADDRESS = "NO_ADDRESS"
+    """What was given is no address that can be called."""
 
 
 class EgressRefused(Exception):
@@ -51,7 +64,7 @@ class EgressRefused(Exception):
 
 def is_public(address: str) -> bool:
     ip = _parsed(address)
-    if ip is None or any(ip in network for network in NOT_PUBLIC if network.version == ip.version):
+    if ip is None or is_within(address, NOT_PUBLIC):
         return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
@@ -60,6 +73,11 @@ def is_loopback(address: str) -> bool:
     ip = _parsed(address)
     mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
     return ip is not None and (ip.is_loopback or (mapped is not None and mapped.is_loopback))
+
+
+def is_within(address: str, networks: Sequence[IpNetwork]) -> bool:
+    ip = _parsed(address)
+    return ip is not None and any(ip in network for network in networks if network.version == ip.version)
 
 
 def _parsed(address: str) -> IpAddress | None:
@@ -80,26 +98,40 @@ class Egress:
     """`ports`: those that may be connected to in production; elsewhere any."""
 
     is_production: bool
+    """Only public addresses, and only the ports that are asked for."""
     resolver: Resolver = field(default=resolve)
     connector: "Callable[[str, int], tuple[str, int]]" = field(default=lambda address, port: (address, port))
     """Tests lead public addresses to a server of theirs."""
+    networks: Sequence[IpNetwork] = ()
+    """Whose addresses are allowed all the same, at any port."""
+    threads: Executor | None = None
+    """Where names are resolved; None: where everything else that blocks is done."""
 
     @classmethod
     def of(cls, settings: Settings) -> "Egress":
         return cls(settings.is_production)
 
+    @classmethod
+    def to_public(cls, settings: Settings) -> "Egress":
+        """For what people have called: as in production, wherever this is, but for SALESPAD_WEBHOOK_NETWORKS."""
+        return cls(True, networks=settings.webhook_networks, threads=STRANGERS_NAMES)
+
     async def addresses(self, host: str, port: int, *, ports: Collection[int]) -> Sequence[str]:
         """Every address of the host, all of them allowed. Raises EgressRefused."""
-        if self.is_production and port not in ports:
+        if self.is_production and port not in ports and not self.networks:
             raise EgressRefused(EgressProblem.PORT_NOT_ALLOWED)
         try:
-            found = await asyncio.to_thread(self.resolver, host, port)
+            resolving = asyncio.get_running_loop().run_in_executor(self.threads, self.resolver, host, port)
+            found = await resolving
         except (OSError, UnicodeError):
             found = ()
         if not found:
             raise EgressRefused(EgressProblem.HOST_NOT_FOUND)
-        if self.is_production and not all(is_public(address) for address in found):
+        judged = [one for one in found if not is_within(one, self.networks)] if self.is_production else []
+        if not all(is_public(address) for address in judged):
             raise EgressRefused(EgressProblem.PRIVATE_ADDRESS)
+        if judged and port not in ports:
+            raise EgressRefused(EgressProblem.PORT_NOT_ALLOWED)
         return found
 
     async def connect(

@@ -236,9 +236,11 @@ def still_there(found: Found | None) -> Found:
     return found
 
 
-def nested(*, description: str) -> Callable[[Resolver], Any]:
+def nested(*, description: str, metadata: Mapping[str, object] | None = None) -> Callable[[Resolver], Any]:
     """A field of a type that loads by itself: it must batch (`Context.loader`)."""
-    return lambda resolver: strawberry.field(resolver=resolver, description=description)
+    return lambda resolver: strawberry.field(
+        resolver=resolver, description=description, metadata=metadata or {}
+    )
 
 
 def _check_top_level(rule: Rule, context: Context) -> None:

@@ -8,7 +8,8 @@ changes nothing. `reap` gives rows of dead workers back. All times are the datab
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from math import inf
+from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import (
@@ -71,12 +72,33 @@ class LostLease(Exception):
     """Another worker has the row now: stop, write nothing."""
 
 
+class DueRows(Protocol):
+    """Where a worker's claims come from: a table of due rows, or what stands before one."""
+
+    wait_s: float
+    """After a claim that found nothing: until it is worth looking again, where that is known."""
+
+    async def claim(
+        self, work: Work, *, lease_s: float, limit: int = 1, key: UUID | None = None
+    ) -> list[Claim]: ...
+
+    async def retry_later(self, work: Work, claim: Claim, *, error: str, wait_s: float) -> None: ...
+
+    async def give_back(self, work: Work, claims: Sequence[Claim]) -> int: ...
+
+    async def reap(self, work: Work) -> int: ...
+
+
 class DueTable:
     """The lease statements of one leased table, compiled once.
 
     `waiting` and `held` are the statuses between which `claim` and `reap` move a row. `key` is the column whose value
     rings (an account's deliveries are drained together); `blocked` holds for rows that must let others go first.
+    `among` are the rows that are claimed, reaped and counted here, where others of the table are somebody else's: said
+    in so many words, so that partial indexes over just these serve.
     """
+
+    wait_s = inf
 
     def __init__(
         self,
@@ -86,8 +108,10 @@ class DueTable:
         held: str,
         key: str = "id",
         blocked: "ColumnElement[bool] | None" = None,
+        among: "ColumnElement[bool] | None" = None,
     ) -> None:
         self.table = table
+        self._is_among: ColumnElement[bool] = true() if among is None else among
         self._key: ColumnElement[UUID] = table.c[key]
         self._may_go: ColumnElement[bool] = true() if blocked is None else not_(blocked)
         self.waiting, self.held = waiting, held
@@ -98,7 +122,7 @@ class DueTable:
         self._renew, self._put_back = self._renew_statement(), self._put_back_statement()
         self._give_back = self._give_back_statement()
         self._count = Statement(
-            select(func.count()).select_from(table).where(self._is_waiting | self._is_held)
+            select(func.count()).select_from(table).where(self._is_waiting | self._is_held, self._is_among)
         )
 
     def _claim_statement(self, *, of_key: bool = False) -> Statement:
@@ -108,6 +132,7 @@ class DueTable:
             select(c.workspace_id, c.id)
             .where(
                 self._is_waiting,
+                self._is_among,
                 c.run_at <= func.now(),
                 is_asked_for,
                 self._may_go,
@@ -136,7 +161,7 @@ class DueTable:
         # A worker that stalled inside a transaction still locks its row: reaping goes round it, never waits for it.
         over = (
             select(c.workspace_id, c.id)
-            .where(self._is_held, c.lease_until < func.now())
+            .where(self._is_held, self._is_among, c.lease_until < func.now())
             .with_for_update(skip_locked=True)
             .scalar_subquery()
         )

@@ -17,6 +17,7 @@ from app.settings import Settings
 
 REDIS_WAIT_S = 0.25
 REDIS_AWAY_S = 5
+LINK_USES = RateLimitItemPerMinute(30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,13 @@ class RateLimiter:
 
     async def hit(self, actor: Actor) -> Allowance:
         """Counts one request of a user; extension sessions and each API key are counted apart."""
-        item = self._limits[actor.client]
-        key = _key(actor)
+        return await self._count(self._limits[actor.client], _key(actor))
+
+    async def hit_link(self, key: str) -> Allowance:
+        """Counts one use of a link that strangers hold, each link apart."""
+        return await self._count(LINK_USES, f"link:{key}")
+
+    async def _count(self, item: RateLimitItemPerMinute, key: str) -> Allowance:
         if self._redis is not None and time.monotonic() >= self._redis_back_at:
             try:
                 return await _hit(self._redis, item, key)

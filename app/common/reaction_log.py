@@ -1,6 +1,7 @@
 """The cursors of the feed's consumers in PostgreSQL: who is behind, what comes next, what was set aside.
 
-All clocks are the database's. A cursor's row is locked by whoever reacts; nobody waits for it.
+All clocks are the database's. A cursor's row is locked by whoever reacts; nobody waits for it, but who must not meet a
+reaction (`hold_cursor`).
 """
 
 from collections.abc import Sequence
@@ -88,13 +89,21 @@ HOLD = Statement(
         )
         SELECT held.seq AS cursor, held.failures, e.*
         FROM held LEFT JOIN LATERAL (
-            SELECT f.seq, f.kind, f.entity_ids, f.changed, f.before::text, f.after::text, f.depth
+            SELECT f.seq, f.kind, f.entity_ids, f.changed, f.before::text, f.after::text, f.depth, f.at
             FROM feed_event f
             WHERE f.workspace_id = cast(:workspace_id as uuid) AND f.kind = any(cast(:kinds as text[]))
                 AND f.seq > held.seq AND f.seq <= held.seq + cast(:window as bigint)
             ORDER BY f.seq LIMIT CASE WHEN held.failures > 0 THEN 1 ELSE cast(:limit as bigint) END
         ) e ON true
         ORDER BY e.seq
+        """
+    )
+)
+HOLD_CURSOR = Statement(
+    text(
+        """
+        SELECT seq FROM feed_consumer
+        WHERE workspace_id = cast(:workspace_id as uuid) AND consumer = cast(:consumer as text) FOR UPDATE
         """
     )
 )
@@ -260,6 +269,14 @@ async def hold_events(
     if not rows:
         return None
     return Cursor(rows[0]["cursor"], rows[0]["failures"]), [row for row in rows if row["seq"] is not None]
+
+
+async def hold_cursor(work: Work, workspace_id: UUID, consumer: str) -> None:
+    """Waits for the reaction that is under way there; until the commit no other begins. Before all other locks."""
+    of = {"workspace_id": workspace_id, "consumer": consumer}
+    if not await work.fetch(HOLD_CURSOR, **of):
+        await work.fetch(BEGIN, consumer=consumer, workspace_ids=[workspace_id], seqs=[0])
+        await work.fetch(HOLD_CURSOR, **of)
 
 
 async def move_cursor(work: Work, workspace_id: UUID, consumer: str, seq: int) -> None:

@@ -9,7 +9,8 @@ event that cannot be reacted to is tried `ATTEMPTS` times and then set aside: it
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
@@ -56,6 +57,7 @@ class Occurrence:
     after: Mapping[str, object]
     depth: int
     """How many reactions led to it; 0: none."""
+    at: datetime
 
 
 Reaction: TypeAlias = Callable[[Work, Occurrence], Awaitable[bool]]
@@ -64,16 +66,27 @@ committed by itself; it is called again then, and finds out what is left. It may
 transaction was rolled back: nothing outside of it is touched."""
 
 
+Together: TypeAlias = Callable[[Work, Sequence[Occurrence]], Awaitable[int | None]]
+"""As a reaction, to several events at once, in their order: for a consumer that asks the database the same of each.
+
+How many of them it has reacted to, the first ones; None: all. 0: so far to a part of the first one."""
+
+
 @dataclass(frozen=True)
 class Consumer:
     """`name` is its cursor's for good; `reactions` by event name."""
 
     name: str
-    reactions: Mapping[str, Reaction]
+    reactions: Mapping[str, Reaction] = field(default_factory=dict)
+    together: Together | None = None
+    """In place of the reactions, whose names alone count then; it gives each announcement its cause itself."""
+    names: Sequence[str] = ()
+    """Of the events that `together` reacts to."""
+    batch: int = BATCH
 
     @property
     def kinds(self) -> list[str]:
-        return list(self.reactions)
+        return [*self.reactions, *self.names]
 
 
 @dataclass(slots=True)
@@ -179,9 +192,10 @@ class Reactor:
             raise errors[0]
 
     async def _take_turn(self, consumer: Consumer, workspace_id: UUID) -> None:
-        """Batch after batch. A batch that fails is gone through one by one, so that its culprit is known."""
+        """Batch after batch. A batch that fails is gone through one by one, so that its culprit is known; of what was
+        only partly reacted to, not much more is read again."""
         loop = asyncio.get_running_loop()
-        brisk_until, limit = loop.time() + BRISK_S, BATCH
+        brisk_until, limit, most = loop.time() + BRISK_S, consumer.batch, consumer.batch
         while not self._stopping:
             attempt = _Try(limit)
             try:
@@ -191,11 +205,13 @@ class Reactor:
             except Exception as error:  # noqa: BLE001 - a reaction's bug becomes the event's state, with a reason
                 if len(attempt.events) <= 1:
                     await self._fail(consumer, workspace_id, attempt, error)
-                limit = 1
+                limit = most = 1
                 continue
             if not attempt.events:
                 return
             telemetry.reactions.labels(consumer.name, "done").inc(attempt.handled)
+            is_partly = attempt.handled < len(attempt.events)
+            limit = min(most, max(1, 2 * attempt.handled)) if is_partly else most
             if loop.time() > brisk_until:
                 self.look(workspace_id)
                 return
@@ -209,6 +225,14 @@ class Reactor:
             attempt.cursor, rows = held
             attempt.events = [_occurrence(workspace_id, row) for row in rows]
             if not rows:
+                return
+            if consumer.together is not None:
+                with tracing.span("reaction", consumer=consumer.name, kind="several"):
+                    count = await consumer.together(work, attempt.events)
+                attempt.handled = len(rows) if count is None else count
+                if attempt.handled:
+                    seq = attempt.events[attempt.handled - 1].seq
+                    await move_cursor(work, workspace_id, consumer.name, seq)
                 return
             seq = 0
             for event in attempt.events:
@@ -254,6 +278,7 @@ def _occurrence(workspace_id: UUID, row: asyncpg.Record) -> Occurrence:
         before=orjson.loads(row["before"]),
         after=orjson.loads(row["after"]),
         depth=row["depth"],
+        at=row["at"],
     )
 
 

@@ -130,6 +130,8 @@ class Work(Reads):
         self.events: list[tuple[Event, Cause | None]] = []
         self.by_user: UUID | None = None
         """Who acts; None: the system."""
+        self.by_automation = False
+        """A rule acts, in nobody's name."""
         self.cause: Cause | None = None
         """The event that is reacted to: what is announced now comes of it."""
         self.events_elsewhere: dict[UUID, list[Event]] = {}
@@ -252,7 +254,8 @@ class Doors:
 async def _append(
     work: Work, workspace_id: UUID, events: Sequence[tuple[Event, Cause | None]], by_user: UUID | None
 ) -> int:
-    actor_kind = ActorKind.HUMAN if by_user else ActorKind.SYSTEM
+    system = ActorKind.AUTOMATION if work.by_automation else ActorKind.SYSTEM
+    actor_kind = ActorKind.HUMAN if by_user else system
     return await append_events(work, workspace_id, events, actor_id=by_user, actor_kind=actor_kind)
 
 

@@ -11,17 +11,25 @@ from uuid_utils.compat import uuid7
 
 from app.channels.domain.mail import Mail
 from app.channels.wiring import INBOUND, inbound_events, senders
-from app.common.domain import Actor, ActorKind, Channel, Direction
+from app.common.domain import Actor
 from app.common.idempotency import Idempotency
 from app.common.leases import Claim
 from app.common.work import Doors, Work
 from app.conversations.application.inbox import InboxUseCases
 from app.conversations.application.sending import SendingUseCases
+from app.conversations.domain.audience import BULK_SEND, Added, Audience, ExclusionReason, Tally
+from app.conversations.domain.by_rule import Accepted, NotNow, NotSent
 from app.conversations.domain.delivery import DUE as DELIVERY
+from app.conversations.domain.delivery import SEND_BATCH
 from app.conversations.domain.receiving import ReceivingAccount
 from app.conversations.domain.sending import AttachedFile
+from app.conversations.infrastructure.audience import add_recipients, tallies
+from app.conversations.infrastructure.audience_reads import plan_audience, refused_leads, sending_limits
+from app.conversations.infrastructure.batches import cancel_rest, create_batch, switch_batch
 from app.conversations.infrastructure.bulk import unassign_conversations
+from app.conversations.infrastructure.by_rule import send_by_rule
 from app.conversations.infrastructure.erasing import erase_conversations, hold_conversations
+from app.conversations.infrastructure.exchanged import exchanged_messages
 from app.conversations.infrastructure.exporting import export_conversations
 from app.conversations.infrastructure.list_reads import (
     ConversationConditions,
@@ -32,6 +40,7 @@ from app.conversations.infrastructure.merging import REASSIGNED as REASSIGNED_WI
 from app.conversations.infrastructure.merging import give_back as give_back_conversations
 from app.conversations.infrastructure.merging import reassign as reassign_conversations
 from app.conversations.infrastructure.outgoing import OutgoingRepository, attached_files
+from app.conversations.infrastructure.pacing import end_pace, start_pace, used_up
 from app.conversations.infrastructure.presence import Bell, Presences
 from app.conversations.infrastructure.reads import (
     MessagePage,
@@ -41,15 +50,25 @@ from app.conversations.infrastructure.reads import (
     messages_by_id,
     messages_of,
 )
+from app.conversations.infrastructure.recipient_reads import recipients
+from app.conversations.infrastructure.releasing import release_from_quiet_hours
 from app.conversations.infrastructure.repository import ConversationRepository
+from app.conversations.infrastructure.sent_timeline import SentTimeline
 from app.conversations.infrastructure.tables import deliveries
+from app.conversations.infrastructure.templated import TemplateRepository
+from app.conversations.infrastructure.unsubscribe import PATH as UNSUBSCRIBE_PATH
+from app.conversations.infrastructure.unsubscribe import UnsubscribeToken, unsubscribe_url
+from app.conversations.infrastructure.unsubscribe import read_token as read_unsubscribe_token
+from app.conversations.infrastructure.unsubscribing import locale_of as workspace_locale
+from app.conversations.infrastructure.unsubscribing import subscribe_again, unsubscribe
+from app.conversations.infrastructure.verdicts import verdicts
 from app.conversations.infrastructure.waking import wake_snoozed
 from app.files.wiring import take_uploads
-from app.leads.domain.timeline import Entry, InteractionType
 from app.leads.wiring import timeline
 from app.settings import Settings
 
 if TYPE_CHECKING:
+    from app.conversations.infrastructure.batch_courier import BatchCourier
     from app.conversations.infrastructure.courier import Courier
 
 
@@ -57,8 +76,9 @@ def sending_use_cases(work: Work, workspace_id: UUID, settings: Settings) -> Sen
     return SendingUseCases(
         workspace_id,
         OutgoingRepository(work),
+        TemplateRepository(work),
         _Uploads(work, workspace_id, settings),
-        _Timeline(work, workspace_id),
+        SentTimeline(work, workspace_id),
         Idempotency(work, workspace_id),
         work,
         uuid7,
@@ -72,12 +92,25 @@ def create_courier(settings: Settings) -> "Courier":
     return Courier(settings, senders(settings))
 
 
+def create_batch_courier(settings: Settings, courier: "Courier") -> "BatchCourier":
+    """One a worker process; it sends through the courier of single messages."""
+    from app.conversations.infrastructure.batch_courier import BatchCourier
+
+    return BatchCourier(settings, courier)
+
+
 async def receive_mail(
     doors: Doors, settings: Settings, claim: Claim, is_stopping: Callable[[], bool]
 ) -> bool:
-    """From a mail as it came to a message in its conversation; False when asked to stop before that."""
-    from app.conversations.infrastructure import inbound
+    """From a mail as it came to a message in its conversation, or from what a provider told of one of ours to what that
+    changes; False when asked to stop before that."""
+    from app.conversations.infrastructure import feedback, inbound
 
+    async with doors.open_reads(claim.workspace_id) as reads:
+        told = await feedback.held_feedback(reads, claim)
+    if told is not None:
+        await feedback.take_feedback(doors, settings, told)
+        return True
     return await inbound.receive_mail(doors, settings, claim, is_stopping)
 
 
@@ -108,36 +141,6 @@ class _Uploads:
         return await attached_files(self._work, self._workspace_id, ids)
 
 
-class _Timeline:
-    """Implements the port Timeline."""
-
-    def __init__(self, work: Work, workspace_id: UUID) -> None:
-        self._work, self._workspace_id = work, workspace_id
-
-    async def record_sent(
-        self,
-        lead_id: UUID,
-        *,
-        channel: Channel,
-        conversation_id: UUID,
-        message_id: UUID,
-        author_id: UUID,
-        content: str,
-    ) -> None:
-        entry = Entry(
-            lead_id=lead_id,
-            type=InteractionType.MESSAGE,
-            actor_kind=ActorKind.HUMAN,
-            actor_id=author_id,
-            channel=channel,
-            direction=Direction.OUTBOUND,
-            content=content,
-            conversation_id=conversation_id,
-            message_id=message_id,
-        )
-        await timeline(self._work, self._workspace_id).record([entry])
-
-
 def inbox_use_cases(work: Work, actor: Actor) -> InboxUseCases:
     workspace_id = actor.workspace_id
     return InboxUseCases(
@@ -146,18 +149,35 @@ def inbox_use_cases(work: Work, actor: Actor) -> InboxUseCases:
 
 
 __all__ = [
+    "BULK_SEND",
     "DELIVERY",
     "INBOUND",
     "REASSIGNED_WITH_CONVERSATIONS",
+    "SEND_BATCH",
+    "UNSUBSCRIBE_PATH",
+    "Accepted",
+    "Added",
+    "Audience",
     "ConversationConditions",
     "ConversationPage",
+    "ExclusionReason",
     "MessagePage",
+    "NotNow",
+    "NotSent",
+    "Tally",
+    "UnsubscribeToken",
     "Wanted",
+    "add_recipients",
     "are_there",
+    "cancel_rest",
     "conversations_by_id",
+    "create_batch",
+    "create_batch_courier",
     "create_courier",
     "deliveries",
+    "end_pace",
     "erase_conversations",
+    "exchanged_messages",
     "export_conversations",
     "fail_mail",
     "give_back_conversations",
@@ -167,13 +187,29 @@ __all__ = [
     "list_conversations",
     "messages_by_id",
     "messages_of",
+    "plan_audience",
     "presence_service",
+    "read_unsubscribe_token",
     "reassign_conversations",
     "receive_at_once",
     "receive_mail",
+    "recipients",
+    "refused_leads",
+    "release_from_quiet_hours",
+    "send_by_rule",
+    "sending_limits",
     "sending_use_cases",
+    "start_pace",
+    "subscribe_again",
+    "switch_batch",
+    "tallies",
     "unassign_conversations",
+    "unsubscribe",
+    "unsubscribe_url",
+    "used_up",
+    "verdicts",
     "wake_snoozed",
+    "workspace_locale",
 ]
 
 

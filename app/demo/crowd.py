@@ -58,7 +58,6 @@ STAGES = (
     (6, "REPLIED"),
 )
 """Of a hundred leads, and how far they have come."""
-SCORES = {"NEW": 12, "CONTACTED": 28, "REPLIED": 52, "ENGAGED": 74}
 SOURCES = {
     LeadSource.LINKEDIN: 32, LeadSource.INSTAGRAM: 26, LeadSource.API: 16, LeadSource.MANUAL: 12,
     LeadSource.FACEBOOK: 9, LeadSource.EMAIL: 5,
@@ -79,7 +78,6 @@ class CrowdLead:
     source: LeadSource
     stage: int
     engagement: str
-    score: int
     owner: str | None
     """The e-mail of a login."""
     tags: Sequence[str]
@@ -109,7 +107,6 @@ def crowd_lead(number: int, total: int, now: datetime) -> CrowdLead:
         source=source,
         stage=stage,
         engagement=engagement,
-        score=min(100, max(0, round(random.gauss(SCORES[engagement], 12)))),
         owner=None if random.random() < 0.2 else random.choice(LOGINS[:2]).email,
         tags=[*tags, *random.sample(MARKS, random.choice((0, 0, 0, 1, 1, 2)))],
         created_at=now - age,

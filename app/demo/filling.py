@@ -30,7 +30,7 @@ FILLED = ("lead", "lead_identity", "lead_tag", "feed_event")
 COLUMNS = {
     "id": "uuid", "name": "text", "email": "text", "phone": "text", "company": "text", "title": "text",
     "stage_id": "uuid", "rank": "text", "stage_entered_at": "timestamptz", "lost_reason": "text", "owner_id": "uuid",
-    "source": "text", "engagement": "text", "score": "int", "metadata": "jsonb", "created_by": "uuid",
+    "source": "text", "engagement": "text", "metadata": "jsonb", "created_by": "uuid",
     "last_touch_at": "timestamptz", "created_at": "timestamptz", "handles": "text[]",
 }  # fmt: skip
 OWN_COLUMNS = {"kinds": "text[]", "tag_ids": "uuid[]"}
@@ -66,8 +66,12 @@ LEAVE_OUT = Statement(
 WRITE = tuple(
     Statement(text(sql))
     for sql in (
-        f"INSERT INTO lead (workspace_id, updated_at, {', '.join(COLUMNS)}) "  # noqa: S608 - names of ours
-        f"SELECT cast(:workspace_id as uuid), created_at, {', '.join(COLUMNS)} FROM pg_temp.demo_lead ORDER BY id",
+        f"""
+        INSERT INTO lead (workspace_id, updated_at, score, {", ".join(COLUMNS)})
+        SELECT cast(:workspace_id as uuid), created_at,
+            first_score(cast(:workspace_id as uuid), email, phone, company, title, source), {", ".join(COLUMNS)}
+        FROM pg_temp.demo_lead ORDER BY id
+        """,  # noqa: S608 - names of ours
         """
         INSERT INTO lead_identity (workspace_id, lead_id, kind, value, is_primary)
         SELECT cast(:workspace_id as uuid), d.id, own.kind, own.value, true
@@ -167,7 +171,6 @@ def _row(lead: CrowdLead, around: Surroundings) -> tuple[object, ...]:
         around.members.get(lead.owner or ""),
         lead.source.value,
         lead.engagement,
-        lead.score,
         orjson.dumps(lead.metadata).decode(),
         around.members.get(OWNER.email),
         lead.last_touch_at,

@@ -69,13 +69,31 @@ DATE_MESSAGES = Statement(
             WHERE i.workspace_id = cast(:workspace_id as uuid) AND i.message_id = said.id
         ), settled AS (
             UPDATE delivery SET status = CASE WHEN said.status = 'FAILED' THEN 'failed' ELSE 'sent' END,
-                created_at = said.at, run_at = said.at, error = CASE WHEN said.status = 'FAILED' THEN '5.3.4' END
+                created_at = said.at, run_at = said.at, settled_at = said.at,
+                error = CASE WHEN said.status = 'FAILED' THEN '5.3.4' END
             FROM said WHERE delivery.workspace_id = cast(:workspace_id as uuid) AND message_id = said.id
             RETURNING delivery.workspace_id, delivery.id, said.at, said.status
         )
         INSERT INTO delivery_attempt (workspace_id, delivery_id, n, resend, started_at, ended_at, outcome)
         SELECT workspace_id, id, 1, 0, at, at, CASE WHEN status = 'FAILED' THEN 'REJECTED' ELSE 'ACCEPTED' END
         FROM settled
+        """
+    )
+)
+DATE_ANSWERS = Statement(
+    text(
+        """
+        UPDATE delivery d SET answers_since = (
+            SELECT min(i.created_at) FROM message i
+            WHERE i.workspace_id = d.workspace_id AND i.conversation_id = d.conversation_id
+                AND i.direction = 'INBOUND' AND NOT i.is_auto_reply AND i.position < d.position AND i.position > (
+                    SELECT coalesce(max(o.position), 0) FROM message o
+                    WHERE o.workspace_id = d.workspace_id AND o.conversation_id = d.conversation_id
+                        AND o.direction = 'OUTBOUND' AND o.position < d.position
+                )
+        )
+        WHERE d.workspace_id = cast(:workspace_id as uuid) AND d.conversation_id = cast(:id as uuid)
+            AND d.answers_since IS NOT NULL
         """
     )
 )
@@ -225,6 +243,7 @@ class Writing:
             ats=[thread.at(n, now) for n in range(count)],
             statuses=statuses,
         )
+        await self.work.fetch(DATE_ANSWERS, workspace_id=self.workspace_id, id=id)
         await self.work.fetch(DATE_CONVERSATION, workspace_id=self.workspace_id, id=id)
 
     def _as(self, email: str) -> Actor:

@@ -18,15 +18,24 @@ from app.common.domain import Conflict
 from app.common.migrations import upgrade
 from app.common.roles import check_roles
 from app.common.work import Doors, Work
+from app.demo.automations import add_demo_automations
 from app.demo.filling import FIND_MEMBERS, fill
 from app.demo.inbox import add_mails
 from app.demo.mails import THREADS
 from app.demo.people import LEADS, LOCALE, LOGINS, OWNER, SOURCES, TAGS, WORKSPACE, DemoLead, demo_leads
+from app.demo.templates import add_demo_templates
 from app.embedded.access import open_database
 from app.embedded.config import Config
 from app.embedded.state import Home, read_json, write_private
 from app.leads.domain.lead import created, new_lead
-from app.leads.wiring import LeadConditions, LeadRepository, count_leads, list_stages, stage_use_cases
+from app.leads.wiring import (
+    LeadConditions,
+    LeadRepository,
+    count_leads,
+    list_stages,
+    score_rule_use_cases,
+    stage_use_cases,
+)
 from app.settings import Settings
 from app.tags.wiring import tag_use_cases
 
@@ -76,9 +85,13 @@ DATE = Statement(
 
 @dataclass(frozen=True)
 class Seeded:
+    """What was made; `has_new_members` says that the workspace was."""
+
     has_new_members: bool
     has_new_leads: bool
     has_new_mails: bool
+    has_new_templates: bool
+    has_new_automations: bool
     has_new_password: bool
     more_leads: int
     is_password_right: bool
@@ -130,8 +143,8 @@ def _keep(home: Home, password: str, *, is_seeded: bool) -> None:
 def _report(seeded: Seeded, password: str) -> str:
     if seeded.has_new_members or seeded.has_new_leads:
         news = f"made, with {LEADS} leads and {len(THREADS)} conversations"
-    elif seeded.has_new_mails:
-        news = "is there already; mails were added"
+    elif made := _added(seeded):
+        news = f"is there already; {' and '.join(made)} were added"
     elif seeded.has_new_password:
         news = "is there already; its three logins have a new password"
     else:
@@ -144,6 +157,15 @@ def _report(seeded: Seeded, password: str) -> str:
         return "\n".join([*lines, f"  {'password':<9} {password}"])
     lines.append(f"  {'password':<9} the one shown when it was made, which is not kept here; for a new one:")
     return "\n".join([*lines, f"  {'':<9} python3 -m app seed-demo --reset-password"])
+
+
+def _added(seeded: Seeded) -> list[str]:
+    made = {
+        "mails": seeded.has_new_mails,
+        "templates": seeded.has_new_templates,
+        "automations": seeded.has_new_automations,
+    }
+    return [name for name, is_new in made.items() if is_new]
 
 
 async def seed(
@@ -165,17 +187,22 @@ async def seed(
             is_new = await _found_workspace(doors, settings, password)
             workspace_id = await _find_workspace(doors)
         assert workspace_id is not None
-        has_new_leads = await _add_leads(doors, workspace_id)
-        has_new_mails = await _add_mails(doors, settings, workspace_id)
-        has_new_password = should_reset_password and not is_new
-        if has_new_password:
+        made = {
+            "has_new_members": is_new,
+            "has_new_leads": await _add_leads(doors, workspace_id),
+            "has_new_mails": await _add_mails(doors, settings, workspace_id),
+            "has_new_templates": await _add_templates(doors, workspace_id),
+            "has_new_automations": await _add_automations(doors, settings, workspace_id),
+            "has_new_password": should_reset_password and not is_new,
+        }
+        if made["has_new_password"]:
             hashes = [await passwords.hash(password) for _ in LOGINS]
             await _set_passwords(doors, workspace_id, hashes)
         async with doors.open_system() as work:
             row = await work.fetch_one(FIND_HASH, email=OWNER.email)
         is_right = await passwords.verify(password, row["password_hash"] if row else None)
         more = await fill(doors, settings, workspace_id, more_leads, progress)
-        return Seeded(is_new, has_new_leads, has_new_mails, has_new_password, more, is_right)
+        return Seeded(**made, more_leads=more, is_password_right=is_right)
     finally:
         passwords.stop()
         await doors.close()
@@ -224,6 +251,7 @@ async def _found_workspace(doors: Doors, settings: Settings, password: str) -> b
                 Caller("", ""),
             )
             await stage_use_cases(work).create_default_stages(owner.workspace_id, LOCALE)
+            await score_rule_use_cases(work, settings).create_default_rules(owner.workspace_id)
             for login, password_hash in zip(LOGINS[1:], hashes[1:], strict=True):
                 await work.fetch(
                     ADD_PERSON,
@@ -260,6 +288,24 @@ async def _add_mails(doors: Doors, settings: Settings, workspace_id: UUID) -> bo
     ids = {row["email"]: row["user_id"] for row in rows}
     people = {login.email: ids[login.email] for login in LOGINS if login.email in ids}
     return len(people) == len(LOGINS) and await add_mails(doors, settings, workspace_id, people)
+
+
+async def _add_templates(doors: Doors, workspace_id: UUID) -> bool:
+    """False too when the owner is a member no more: the templates are theirs."""
+    owner_id = await _owner(doors, workspace_id)
+    return bool(owner_id and await add_demo_templates(doors, workspace_id, owner_id))
+
+
+async def _add_automations(doors: Doors, settings: Settings, workspace_id: UUID) -> bool:
+    """False too when the owner is a member no more: they give them leads."""
+    owner_id = await _owner(doors, workspace_id)
+    return bool(owner_id and await add_demo_automations(doors, settings, workspace_id, owner_id))
+
+
+async def _owner(doors: Doors, workspace_id: UUID) -> UUID | None:
+    async with doors.open_reads(workspace_id) as reads:
+        rows = await reads.fetch(FIND_MEMBERS, workspace_id=workspace_id)
+    return next((row["user_id"] for row in rows if row["email"] == OWNER.email), None)
 
 
 async def _write_leads(work: Work, workspace_id: UUID, leads: Sequence[DemoLead]) -> None:

@@ -7,6 +7,7 @@ a later start stops, it stops through `Mark`, so a stranger who got an old pid i
 import contextlib
 import errno
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -123,10 +124,10 @@ def explain_refusal(error: OSError, port: int, host: str) -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """One where nobody listens, below those that systems give to outgoing connections: none of these takes it."""
+    while not is_free(port := 20_000 + secrets.randbelow(12_000)):
+        pass
+    return port
 
 
 def keep_or_choose(stored: int | None) -> int:

@@ -56,6 +56,7 @@ class Redis:
             'save ""',
             "maxmemory-policy noeviction",
             "daemonize no",
+            "locale-collate C",  # the environment's may not be installed, and Redis would not start
         ]
         write_private(self.data / "redis.conf", "\n".join(lines) + "\n")
 

@@ -32,6 +32,7 @@ PYTEST_STOP_S = 15.0
 ENVIRONMENT = {
     "SALESPAD_ENV": "test",
     "SALESPAD_BCRYPT_COST": "4",
+    "SALESPAD_DEFAULT_SCORE_RULES": "false",  # a score that follows what a test did is one more event beside its own
     "SALESPAD_IMPORT_LEASE_S": "5",
     "SALESPAD_MAILBOX_SMTP_URL": "smtp://127.0.0.1:9",  # addresses of it can be connected; nobody listens
     "SALESPAD_POLL_S": "0.2",

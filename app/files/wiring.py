@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -12,7 +13,14 @@ from app.common.work import Doors, Work
 from app.files.application.uploads import END_BYTES, Upload
 from app.files.domain.media import LyingType, claimed_type, settle_type
 from app.files.domain.names import clean_name
-from app.files.domain.uploads import Sizes, StoredFile, UploadExpired, UploadNotFound, UploadUsed
+from app.files.domain.uploads import (
+    Sizes,
+    StoredFile,
+    UploadExpired,
+    UploadGone,
+    UploadNotFound,
+    UploadUsed,
+)
 from app.files.infrastructure.reads import find_stored
 from app.files.infrastructure.repository import (
     FileRepository,
@@ -20,6 +28,7 @@ from app.files.infrastructure.repository import (
     drop_unused,
     let_go,
     remove,
+    replace,
     take,
 )
 from app.files.infrastructure.sniffing import sniff
@@ -94,6 +103,33 @@ def _read_tokens(
     return found, refusals
 
 
+def read_upload(workspace_id: UUID, user_id: UUID, token: str, settings: Settings, path: str) -> UUID:
+    """The file that a token of theirs stands for, used or not. Raises UploadNotFound."""
+    upload = FileTokens(settings).read_upload(token)
+    if upload is None or (upload.workspace_id, upload.user_id) != (workspace_id, user_id):
+        raise UploadNotFound((path,))
+    return upload.file_id
+
+
+async def take_upload(
+    work: Work, workspace_id: UUID, user_id: UUID, token: str, settings: Settings, path: str
+) -> StoredFile:
+    """As `take_uploads`, of one file, at (path,). A token that was good for a file that is gone was used.
+
+    Raises UploadNotFound, UploadExpired, UploadUsed.
+    """
+    id = read_upload(workspace_id, user_id, token, settings, path)
+    if FileTokens(settings).is_upload_expired(token):
+        raise UploadExpired((path,))
+    taken, _ = await take(work, workspace_id, user_id, [id])
+    row = await find_stored(work, workspace_id, id) if id in taken else None
+    if row is None:
+        raise UploadUsed((path,))
+    return StoredFile(
+        id=id, name=row["name"], media_type=row["media_type"], size=row["size"], sha256=row["sha256"]
+    )
+
+
 async def add_received_file(
     work: Work, workspace_id: UUID, *, id: UUID, name: str, claimed_media_type: str, content: bytes
 ) -> None:
@@ -121,6 +157,13 @@ async def remove_files(doors: Doors, settings: Settings, workspace_id: UUID, ids
             await remove(work, file_store(settings), workspace_id, ids)
 
 
+async def replace_file(
+    work: Work, settings: Settings, workspace_id: UUID, id: UUID, part: Path, *, size: int, sha256: bytes
+) -> None:
+    """What is read from now on; `part` is from `FileStore.begin_part`. Again is harmless. Raises UploadGone."""
+    await replace(work, file_store(settings), workspace_id, id, part, size=size, sha256=sha256)
+
+
 async def drop_unused_files(system: Work, *, settings: Settings, limit: int) -> int:
     """Deletes up to `limit` uploads that nothing has used in time, with their bytes; how many it were."""
     return await drop_unused(system, file_store(settings), ttl_s=settings.upload_ttl_s, limit=limit)
@@ -136,6 +179,7 @@ __all__ = [
     "Expired",
     "FileStore",
     "FileTokens",
+    "UploadGone",
     "add_received_file",
     "drop_old_parts",
     "drop_unused_files",
@@ -143,8 +187,11 @@ __all__ = [
     "file_url",
     "find_stored",
     "let_go",
+    "read_upload",
     "receive_upload",
     "remove_files",
+    "replace_file",
+    "take_upload",
     "take_uploads",
     "upload_sizes",
 ]

@@ -24,6 +24,8 @@ from app.imports.presentation.types import LeadImport
 from app.leads.presentation.bulk_changes import BulkChange, load_bulk_changes
 from app.leads.presentation.queries import load_leads
 from app.leads.presentation.types import Lead
+from app.outreach.presentation.queries import load_bulk_sends
+from app.outreach.presentation.types import BulkSend
 
 HEARTBEAT_S = 30
 HEARTBEAT_EVENTS = 100
@@ -43,8 +45,12 @@ class FeedKind(StrEnum):
     MESSAGE_UPDATED = "MESSAGE_UPDATED"
     CONVERSATION_UPDATED = "CONVERSATION_UPDATED"
     ACCOUNT_UPDATED = "ACCOUNT_UPDATED"
+    TEMPLATE_CHANGED = "TEMPLATE_CHANGED"
     IMPORT_PROGRESSED = "IMPORT_PROGRESSED"
     BULK_CHANGE_PROGRESSED = "BULK_CHANGE_PROGRESSED"
+    BULK_SEND_PROGRESSED = "BULK_SEND_PROGRESSED"
+    AUTOMATION_CHANGED = "AUTOMATION_CHANGED"
+    AUTOMATION_TRIGGERED = "AUTOMATION_TRIGGERED"
     MEMBER_CHANGED = "MEMBER_CHANGED"
     HEARTBEAT = "HEARTBEAT"
 
@@ -69,8 +75,12 @@ enum_type(
     MESSAGE_UPDATED="A message's state moved.",
     CONVERSATION_UPDATED="A conversation was made or changed.",
     ACCOUNT_UPDATED="A channel account was connected or changed.",
+    TEMPLATE_CHANGED="A template or a snippet was made, changed or deleted: `ids` is its id.",
     IMPORT_PROGRESSED="An import went on or ended.",
     BULK_CHANGE_PROGRESSED="A change to many leads went on or ended.",
+    BULK_SEND_PROGRESSED="A bulk send was made, moved, went on or ended.",
+    AUTOMATION_CHANGED="An automation was made, changed, switched or deleted: `ids` is its id.",
+    AUTOMATION_TRIGGERED="Runs of an automation began: `ids` is the automation.",
     MEMBER_CHANGED="Somebody joined, left, or has another role or name: `ids` is the user.",
     HEARTBEAT="Nothing happened: only the position. Keep its cursor.",
 )
@@ -104,6 +114,9 @@ class FeedItem:
     )
     bulk_change: BulkChange | None = strawberry.field(
         description="The change to many leads, when the item tells of one.", default=None
+    )
+    bulk_send: BulkSend | None = strawberry.field(
+        description="The bulk send, when the item tells of one.", default=None
     )
 
 
@@ -198,6 +211,9 @@ async def _add_entity(info: Info, event: FeedEvent, item: FeedItem, scope: Scope
     elif thing == "bulk_change" and selects(info, "bulkChange"):
         key = ("bulk_change", scope)
         item.bulk_change = (await once(event, key, lambda: load_bulk_changes(context, ids)))[0]
+    elif thing == "bulk_send" and selects(info, "bulkSend"):
+        key = ("bulk_send", scope)
+        item.bulk_send = (await once(event, key, lambda: load_bulk_sends(context, ids)))[0]
     elif thing == "message" and selects(info, "message"):
         item.message = (await once(event, ("message", scope), lambda: load_messages(context, ids)))[0]
     elif thing == "conversation" and selects(info, "conversation"):

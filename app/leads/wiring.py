@@ -8,22 +8,28 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from app.accounts.domain.audit import Author
-from app.accounts.wiring import record_audit
+from app.accounts.wiring import member_by_id, record_audit
 from app.common.domain import Actor, Channel, Direction
 from app.common.idempotency import Idempotency
 from app.common.leases import Claim
-from app.common.work import Doors, Work
+from app.common.work import Doors, Reads, Work
 from app.leads.application.board import BoardUseCases
 from app.leads.application.bulk_changes import BulkChangeUseCases, RunBulkChange
-from app.leads.application.contacts import ContactUseCases
+from app.leads.application.contacts import ContactUseCases, engagement_moved
 from app.leads.application.leads import LeadUseCases
 from app.leads.application.record import RecordUseCases
+from app.leads.application.scoring import ScoreLeads, ScoreRuleUseCases, ScoringUseCases, SweepScores
 from app.leads.application.selection import SelectionUseCases
 from app.leads.application.stages import BoardLayoutUseCases, StageUseCases
 from app.leads.application.suppressions import SuppressionUseCases
 from app.leads.application.timeline import TimelineUseCases
 from app.leads.domain.bulk_change import DUE
 from app.leads.domain.contact import SuppressionReason
+from app.leads.domain.lead import Engagement
+from app.leads.domain.score_texts import DEFAULT_LOCALE, Counted, Reason, explained
+from app.leads.domain.scoring import DEFAULT_RULES, ScoreEventKind
+from app.leads.domain.scoring import DUE as SCORE_SWEEP
+from app.leads.domain.time_zone import likely_zones, zone_of_phone
 from app.leads.infrastructure.board import BoardRepository
 from app.leads.infrastructure.board_reads import (
     ColumnPage,
@@ -32,12 +38,30 @@ from app.leads.infrastructure.board_reads import (
     column_pages,
     stage_changes_of,
 )
-from app.leads.infrastructure.bulk import LostTheRace, upsert_leads
-from app.leads.infrastructure.bulk_changes import BulkChangeLedger, BulkChangeRepository, bulk_changes_by_id
-from app.leads.infrastructure.contacts import ContactRepository, is_suppressed
+from app.leads.infrastructure.bulk import upsert_leads
+from app.leads.infrastructure.bulk_changes import (
+    BulkChangeLedger,
+    BulkChangeRepository,
+    bulk_changes_by_id,
+    hold_target,
+)
+from app.leads.infrastructure.by_rule import (
+    change_by_rule,
+    hold_live_leads,
+    note_by_rule,
+    write_by_rule,
+)
+from app.leads.infrastructure.contacts import (
+    TOUCHED,
+    ContactRepository,
+    is_suppressed,
+    may_take_back,
+    take_back_opt_out,
+)
 from app.leads.infrastructure.disowning import unassign_leads
 from app.leads.infrastructure.erased import erased_among
 from app.leads.infrastructure.erasing import (
+    LOOKS_FOR_TRACE,
     end_changes,
     erase_leads,
     hold_changes,
@@ -47,9 +71,10 @@ from app.leads.infrastructure.erasing import (
     old_deleted_leads,
     whole_person,
 )
-from app.leads.infrastructure.export_links import ExportLinks, LinkExpired
+from app.leads.infrastructure.export_links import ExportLinks
 from app.leads.infrastructure.export_reads import export_locale, export_page, role_now
 from app.leads.infrastructure.exporting import export_leads, merged_into, person_of
+from app.leads.infrastructure.forecasting import forecast_leads
 from app.leads.infrastructure.identities import (
     add_identities,
     elect_primaries,
@@ -60,6 +85,7 @@ from app.leads.infrastructure.identities import (
     remove_identities,
 )
 from app.leads.infrastructure.list_reads import count_leads, list_leads
+from app.leads.infrastructure.matching import LostTheRace, held_among
 from app.leads.infrastructure.merging import REASSIGNED as REASSIGNED_WITH_LEADS
 from app.leads.infrastructure.merging import HeldLead, hold_leads
 from app.leads.infrastructure.merging import follow as follow_conversations
@@ -75,16 +101,21 @@ from app.leads.infrastructure.reads import (
 )
 from app.leads.infrastructure.record import RecordRepository
 from app.leads.infrastructure.repository import LeadRepository
+from app.leads.infrastructure.score_tables import score_sweeps
+from app.leads.infrastructure.scores import reasons_of
+from app.leads.infrastructure.scoring import ScoreRepository, ScoreRuleRepository, list_score_rules
 from app.leads.infrastructure.selection import SelectionRepository
 from app.leads.infrastructure.stages import StageRepository
-from app.leads.infrastructure.stored_filters import stored_filter
+from app.leads.infrastructure.stored_filters import conditions_of, leads_after, stored_filter
 from app.leads.infrastructure.suppressions import (
     SuppressionRepository,
     list_suppressions,
     suppression_by_id,
 )
+from app.leads.infrastructure.sweeping import ScoreSweepLedger
 from app.leads.infrastructure.tables import WAITING, bulk_changes
-from app.leads.infrastructure.timeline import TimelineRepository
+from app.leads.infrastructure.timeline import ADDED_SENT, TimelineRepository
+from app.leads.infrastructure.undoing import undo_leads
 from app.settings import Settings
 
 SLICE_S = 2
@@ -171,6 +202,53 @@ async def fail_bulk_change(doors: Doors, claim: Claim, error: str) -> None:
         work.announce(ended.told(claim.id))
 
 
+def score_rule_use_cases(work: Work, settings: Settings) -> ScoreRuleUseCases:
+    return ScoreRuleUseCases(ScoreRuleRepository(work), DEFAULT_RULES if settings.default_score_rules else ())
+
+
+def scoring_use_cases(work: Work, actor: Actor) -> ScoringUseCases:
+    record = partial(record_audit, work)
+    return ScoringUseCases(actor.workspace_id, Author.of(actor), ScoreRuleRepository(work), record)
+
+
+def score_leads(work: Work, workspace_id: UUID) -> ScoreLeads:
+    """What happened to leads and messages is reacted to."""
+    return ScoreLeads(ScoreRepository(work, workspace_id), work)
+
+
+async def sweep_scores(
+    doors: Doors, settings: Settings, claim: Claim, is_stopping: Callable[[], bool]
+) -> bool:
+    """Chunk after chunk; True when all leads were gone through, False when its turn is over or it was asked to stop.
+
+    Safe to be killed anywhere and to run twice at once: the claim's token fences every chunk (LostLease).
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + SLICE_S
+    while not is_stopping():
+        async with doors.open_work(claim.workspace_id) as work:
+            ledger = ScoreSweepLedger(work, claim, lease_s=settings.score_sweep_lease_s)
+            if await SweepScores(ledger, work, settings.score_sweep_chunk_leads).run_chunk():
+                return True
+        if loop.time() > until:
+            break
+    return False
+
+
+async def postpone_sweep(doors: Doors, claim: Claim, error: str) -> None:
+    """One that cannot go on tries again the next night. Raises LostLease."""
+    async with doors.open_work(claim.workspace_id) as work:
+        await ScoreSweepLedger(work, claim, lease_s=0).end(error)
+
+
+async def score_reasons(reads: Reads, actor: Actor, lead_id: UUID) -> list[Reason]:
+    """Why it has its score, in the viewer's language; nothing for a lead that is deleted or unknown."""
+    rows = await reasons_of(reads, actor.workspace_id, lead_id)
+    viewer = await member_by_id(reads, actor.workspace_id, actor.user_id)
+    counted = [Counted(**{**row, "event": ScoreEventKind(row["event"])}) for row in rows]
+    return explained(counted, viewer["locale"] if viewer else DEFAULT_LOCALE)
+
+
 async def reach_or_create(
     work: Work, workspace_id: UUID, *, email: str, name: str | None
 ) -> tuple[UUID, bool]:
@@ -188,6 +266,11 @@ async def touch(work: Work, workspace_id: UUID, lead_id: UUID, direction: Direct
     await contact_use_cases(work, workspace_id).touch(lead_id, direction)
 
 
+def announce_touched(work: Work, lead_id: UUID, before: str, after: str) -> None:
+    """For a statement of another module that has TOUCHED in it."""
+    work.announce(engagement_moved(lead_id, Engagement(before), Engagement(after)))
+
+
 async def suppress(
     work: Work, workspace_id: UUID, *, value: str, channel: Channel | None, reason: SuppressionReason
 ) -> bool:
@@ -197,25 +280,31 @@ async def suppress(
 
 
 __all__ = [
+    "ADDED_SENT",
     "DUE",
+    "LOOKS_FOR_TRACE",
     "REASSIGNED_WITH_LEADS",
+    "SCORE_SWEEP",
+    "TOUCHED",
     "WAITING",
     "ColumnPage",
     "ExportLinks",
     "HeldLead",
     "LeadConditions",
     "LeadRepository",
-    "LinkExpired",
     "LostTheRace",
     "WantedColumn",
     "add_identities",
+    "announce_touched",
     "board_layout_use_cases",
     "board_use_cases",
     "bulk_change_use_cases",
     "bulk_changes",
     "bulk_changes_by_id",
+    "change_by_rule",
     "column_counts",
     "column_pages",
+    "conditions_of",
     "contact_use_cases",
     "count_leads",
     "elect_primaries",
@@ -228,9 +317,13 @@ __all__ = [
     "fail_bulk_change",
     "find_holders",
     "follow_conversations",
+    "forecast_leads",
     "give_back_leads",
+    "held_among",
     "hold_changes",
     "hold_leads",
+    "hold_live_leads",
+    "hold_target",
     "hold_to_erase",
     "identities_of",
     "is_long_deleted",
@@ -238,13 +331,19 @@ __all__ = [
     "join_lead",
     "lead_fields",
     "lead_use_cases",
+    "leads_after",
     "leads_by_id",
+    "likely_zones",
     "list_leads",
+    "list_score_rules",
     "list_stages",
     "list_suppressions",
+    "may_take_back",
     "merged_into",
+    "note_by_rule",
     "old_deleted_leads",
     "person_of",
+    "postpone_sweep",
     "reach_or_create",
     "read_interaction",
     "reassign_leads",
@@ -255,6 +354,11 @@ __all__ = [
     "remove_identities",
     "role_now",
     "run_bulk_change",
+    "score_leads",
+    "score_reasons",
+    "score_rule_use_cases",
+    "score_sweeps",
+    "scoring_use_cases",
     "selection_use_cases",
     "stage_changes_of",
     "stage_use_cases",
@@ -263,9 +367,14 @@ __all__ = [
     "suppress",
     "suppression_by_id",
     "suppression_use_cases",
+    "sweep_scores",
+    "take_back_opt_out",
     "timeline",
     "touch",
     "unassign_leads",
+    "undo_leads",
     "upsert_leads",
     "whole_person",
+    "write_by_rule",
+    "zone_of_phone",
 ]

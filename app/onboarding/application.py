@@ -39,12 +39,28 @@ class DefaultStages(Protocol):
     async def create_default_stages(self, workspace_id: UUID, locale: str) -> None: ...
 
 
+class DefaultScoreRules(Protocol):
+    async def create_default_rules(self, workspace_id: UUID) -> None: ...
+
+
+class StarterTemplates(Protocol):
+    async def add(self, workspace_id: UUID, locale: str, user_id: UUID) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Founding:
     """What the modules below do in the one transaction that founds a workspace."""
 
     accounts: Accounts
     stages: DefaultStages
+    scores: DefaultScoreRules
+    templates: StarterTemplates
+
+    async def furnish(self, owner: Membership, locale: str) -> None:
+        """What every workspace begins with."""
+        await self.stages.create_default_stages(owner.workspace_id, locale)
+        await self.scores.create_default_rules(owner.workspace_id)
+        await self.templates.add(owner.workspace_id, locale, owner.user_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +95,12 @@ class OnboardingUseCases:
     async def _open(
         self, founding: Founding, owner: Membership, registration: Registration, caller: Caller
     ) -> OpenedSession:
-        await founding.stages.create_default_stages(owner.workspace_id, registration.locale)
+        await founding.furnish(owner, registration.locale)
         return await founding.accounts.open_session(owner, ClientKind.WEB, caller)
 
     async def create_workspace(self, actor: Actor, fields: Mapping[str, str]) -> UUID:
         """Another one for somebody who is signed in; `fields` are cleaned. Raises LimitReached."""
         async with self.open_founding() as founding:
             owner, new = await founding.accounts.create_workspace(actor, fields)
-            await founding.stages.create_default_stages(owner.workspace_id, new.locale)
+            await founding.furnish(owner, new.locale)
             return owner.workspace_id

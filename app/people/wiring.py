@@ -10,6 +10,7 @@ from uuid_utils.compat import uuid7
 
 from app.accounts.domain.audit import Author
 from app.accounts.wiring import record_audit
+from app.automations.wiring import REASSIGNED_WITH_AUTOMATIONS
 from app.common import telemetry
 from app.common.domain import Actor
 from app.common.work import Doors, Unavailable, Work
@@ -26,7 +27,12 @@ from app.people.infrastructure.reads import find_duplicates, merge_by_id, merges
 from app.settings import Settings
 
 BLOCK_BYTES = 64 * 1024
-REASSIGNED = REASSIGNED_WITH_LEADS | REASSIGNED_WITH_CONVERSATIONS | REASSIGNED_WITH_IMPORTS
+REASSIGNED = (
+    REASSIGNED_WITH_LEADS
+    | REASSIGNED_WITH_CONVERSATIONS
+    | REASSIGNED_WITH_IMPORTS
+    | REASSIGNED_WITH_AUTOMATIONS
+)
 """The tables whose rows follow a lead into another."""
 
 

@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 from uuid import UUID
@@ -71,6 +71,11 @@ class Tag:
     @property
     def name_key(self) -> str:
         return folded(self.name)
+
+
+def made(ids: Sequence[UUID]) -> TagChanged:
+    """Several at once, as they come with an import."""
+    return TagChanged(entity_ids=ids, changed=["created"])
 
 
 def clean_color(color: str) -> str:

@@ -6,6 +6,7 @@ from uuid_utils.compat import uuid7
 
 from app.common.work import Work
 from app.tags.application import TagUseCases
+from app.tags.infrastructure.bulk import NamedTags, make_tags, plan_tags
 from app.tags.infrastructure.reads import held_tag_name, hold_tags, list_tags
 from app.tags.infrastructure.repository import TagRepository
 
@@ -14,4 +15,12 @@ def tag_use_cases(work: Work, workspace_id: UUID) -> TagUseCases:
     return TagUseCases(workspace_id, TagRepository(work), work, uuid7)
 
 
-__all__ = ["held_tag_name", "hold_tags", "list_tags", "tag_use_cases"]
+__all__ = [
+    "NamedTags",
+    "held_tag_name",
+    "hold_tags",
+    "list_tags",
+    "make_tags",
+    "plan_tags",
+    "tag_use_cases",
+]

@@ -18,7 +18,7 @@ from app.common.work import Unavailable
 from app.imports.wiring import DUE, import_jobs
 from tests.factories.accounts import Person
 from tests.fixtures.logs import leaks
-from tests.fixtures.processes import Api
+from tests.fixtures.processes import Api, eventually
 
 
 class Migrated:
@@ -70,8 +70,8 @@ async def test_a_path_nobody_serves_is_not_logged(api_server: Api) -> None:
             "/graphql?a=nobody-7f3a",
         ):
             await client.get(path)
-    assert "path=/… " in api_server.log()
-    assert "path=/files/{token} " in api_server.log()
+    await eventually(lambda: "path=/… " in api_server.log(), what="a log line")
+    await eventually(lambda: "path=/files/{token} " in api_server.log(), what="the other's log line")
     assert "nobody-7f3a" not in api_server.log()
 
 

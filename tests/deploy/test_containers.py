@@ -3,7 +3,6 @@
 import asyncio
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
+from app.embedded.processes import free_port
 from app.settings import Settings
 from tests.factories.accounts import Person
 from tests.fixtures.feed import FEED, create_tags
@@ -130,13 +130,6 @@ def test_what_the_dockerfile_copies_is_there_and_not_ignored() -> None:
         for source in sources.split():
             assert (ROOT / source).exists(), source
             assert any(source.startswith(allowed) for allowed in let_in), source
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def answer_with_headers(connection: ServerConnection) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.factories.accounts import Person
 
-ACCOUNT = "id channel name address status statusReason dailyLimit inboundUrl"
+ACCOUNT = "id channel name address status statusReason dailyLimit ratePerMinute burst sentToday inboundUrl"
 CONNECT = f"""mutation ($input: ConnectEmailInput!) {{
   connectEmail(input: $input) {{ account {{ {ACCOUNT} }} errors {{ code message path }} }} }}"""
 UPDATE = f"""mutation ($input: UpdateChannelAccountInput!) {{

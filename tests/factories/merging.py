@@ -9,6 +9,7 @@ from sqlalchemy import text
 from app.common.work import Doors
 from app.people.wiring import export_person
 from tests.factories.accounts import Person
+from tests.fixtures.reacted import until_reacted
 
 MERGE = """mutation ($input: MergeLeadsInput!) {
   mergeLeads(input: $input) { merge { id mergedIds at kept { id } } errors { code message path } } }"""
@@ -39,7 +40,8 @@ async def unmerged(person: Person, merge_id: object) -> None:
 
 
 async def exports(person: Person, doors: Doors, *lead_ids: UUID) -> list[bytes]:
-    """All there is about each."""
+    """All there is about each, once they are scored: whatever worker there is, it changes nothing afterwards."""
+    await until_reacted(doors, person.workspace_id, "scoring")
     async with doors.open_reads(person.workspace_id) as reads:
         found = [await export_person(reads, person.workspace_id, id) for id in lead_ids]
     assert all(found), "each is there"

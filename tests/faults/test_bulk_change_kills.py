@@ -55,10 +55,7 @@ async def person(installation: Installation) -> AsyncIterator[Person]:
 
 
 def fatal_worker(installation: Installation, folder: Path, **given: str) -> Worker:
-    given |= {FOLDER: str(folder)}
-    return Worker(
-        arguments=("-m", "tests.fixtures.fatal", "worker"), environment=installation.environment | given
-    )
+    return installation.new_worker("fatal", **{FOLDER: str(folder)} | given)
 
 
 async def add_leads(

@@ -219,8 +219,12 @@ async def test_an_import_that_cannot_be_run_fails_with_a_reason(
         await installation.ended([import_id])
         state = (await person.run(STATE, {"id": import_id}))["leadImport"]
         assert (state["status"], state["processedRows"]) == ("FAILED", 0)
-        assert re.fullmatch(r"Unexpected error [0-9a-f]{12}: \w+", state["failure"])
+        assert re.fullmatch(
+            r"INTERNAL_ERROR: Unexpected error [0-9a-f]{12}: \w+\. O que entrou fica\. .+", state["failure"]
+        )
         assert state["finishedAt"] is not None
+        rows = await installation.sql("SELECT row FROM import_row WHERE import_id = $1", UUID(import_id))
+        assert rows == [], "nobody needs what was sent any more"
         await follower.until(await installation.head(person))
     told = [(item["kind"], item["ids"]) for item in follower.items]
     assert told == [("IMPORT_PROGRESSED", [import_id])] * 2  # accepted, failed
@@ -232,7 +236,7 @@ async def test_an_import_that_cannot_be_run_fails_with_a_reason(
 async def _wait_s(installation: Installation, import_id: str, attempt: int) -> float | None:
     """Seconds until the next attempt, once this one has failed."""
     found = await installation.sql(
-        """SELECT extract(epoch FROM run_at - now())::float AS wait_s FROM import_job
+        """SELECT extract(epoch FROM run_at - clock_timestamp())::float AS wait_s FROM import_job
         WHERE id = $1 AND attempt = $2 AND status = 'QUEUED' AND error IS NOT NULL AND run_at > now()""",
         UUID(import_id),
         attempt,

@@ -43,10 +43,7 @@ async def installation() -> AsyncIterator[Installation]:
 
 
 def fatal_worker(installation: Installation, folder: Path) -> Worker:
-    given = {FOLDER: str(folder), "SALESPAD_REDIS_URL": OFF}
-    return Worker(
-        arguments=("-m", "tests.fixtures.fatal", "worker"), environment=installation.environment | given
-    )
+    return installation.new_worker("fatal", **{FOLDER: str(folder), "SALESPAD_REDIS_URL": OFF})
 
 
 async def given_leads(installation: Installation, owner: Person, count: int) -> tuple[Person, set[UUID]]:

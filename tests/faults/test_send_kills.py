@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from app.embedded.config import OFF
-from app.embedded.processes import free_port
 from tests.fixtures.fatal import FOLDER, IS_IDEMPOTENT, arm, calls, is_armed
 from tests.fixtures.feed import metric
 from tests.fixtures.installation import Installation
@@ -31,15 +30,8 @@ async def installation() -> AsyncIterator[Installation]:
 
 
 def fatal_worker(installation: Installation, folder: Path, *, is_idempotent: bool) -> Worker:
-    given = {
-        FOLDER: str(folder),
-        IS_IDEMPOTENT: str(int(is_idempotent)),
-        "SALESPAD_WORKER_METRICS_PORT": str(free_port()),
-        "SALESPAD_REDIS_URL": OFF,
-    }
-    return Worker(
-        arguments=("-m", "tests.fixtures.fatal", "worker"), environment=installation.environment | given
-    )
+    given = {FOLDER: str(folder), IS_IDEMPOTENT: str(int(is_idempotent)), "SALESPAD_REDIS_URL": OFF}
+    return installation.new_worker("fatal", **given)
 
 
 async def killed_at_each_step(installation: Installation, folder: Path, *, is_idempotent: bool) -> Sends:

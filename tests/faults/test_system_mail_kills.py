@@ -9,7 +9,7 @@ import pytest
 from tests.factories.accounts import SIGN_IN
 from tests.fixtures.graphql import post
 from tests.fixtures.installation import Installation
-from tests.fixtures.processes import Worker, eventually
+from tests.fixtures.processes import eventually
 from tests.fixtures.smtp import Hold, ScriptedSmtp
 
 REQUEST = "mutation ($email: String!) { requestPasswordReset(input: {email: $email}) { ok } }"
@@ -26,7 +26,7 @@ async def test_a_worker_killed_at_any_step_loses_no_reset() -> None:
     with ScriptedSmtp.started() as server:
         given = {"SALESPAD_SYSTEM_SMTP_URL": server.url, "SALESPAD_SYSTEM_MAIL_LEASE_S": "2"}
         async with Installation.started(apis=1, workers=0, redis=False, **given) as installation:
-            worker = Worker(environment=installation.environment)
+            worker = installation.new_worker()
             try:
                 async with installation.new_person() as person:
                     assert (await person.run(REQUEST, {"email": person.email}))["requestPasswordReset"]["ok"]

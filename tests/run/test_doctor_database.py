@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from app.common.leases import DueTable
 from app.common.migrations import downgrade, upgrade
 from app.embedded.access import Database
 from app.embedded.backup import query
@@ -25,7 +26,7 @@ from app.embedded.privileges import find_binaries
 from app.embedded.processes import free_port
 from app.settings import Settings
 from tests.run.conftest import Launcher
-from workers.main import registry
+from workers.kinds import registry
 
 Own: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -96,8 +97,14 @@ async def test_rows_that_stand_still(url: str, owner: Own) -> None:
 
 async def test_every_due_row_is_looked_at(owner: Own, settings: Settings) -> None:
     looked_at = {(row["name"], row["moment"]) for row in await owner.fetch(DUE_TABLES_SQL)}
-    tables = {kind.table.table.name for kind in registry(settings).values()}
+    tables = {
+        kind.table.table.name for kind in registry(settings).values() if isinstance(kind.table, DueTable)
+    }
     assert {(table, moment) for table in tables for moment in ("run_at", "lease_until")} <= looked_at
+    conditions = {
+        row["condition"] for row in await owner.fetch(DUE_TABLES_SQL) if row["name"] == "automation_run"
+    }
+    assert len(conditions) == 3, "what waits to act, what waits to call, and what is held"
 
 
 async def test_poison_and_a_consumer_far_behind(url: str, owner: Own) -> None:

@@ -57,6 +57,19 @@ def test_starts_and_stops_everything(launcher: Launcher) -> None:
     assert launcher.state()["pids"] == {}
 
 
+def test_a_locale_that_is_not_installed_keeps_nothing_away(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "xx_YY.UTF-8")
+    launcher.start_ready()
+    wait_until(lambda: is_listening(launcher.state()["redis_port"]), what="Redis")
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as link:
+        return link.connect_ex(("127.0.0.1", port)) == 0
+
+
 def test_port_0_takes_a_free_one(launcher: Launcher) -> None:
     launcher.port = 0
     launcher.start_ready()

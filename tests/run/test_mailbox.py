@@ -22,6 +22,7 @@ from app.common.work import Doors, Unavailable
 from app.embedded import mailbox
 from app.embedded.mailbox_page import mailbox_routes
 from app.embedded.maildir import Maildir
+from app.embedded.processes import free_port
 from app.settings import Environment, Settings
 from tests.factories.accounts import Person
 from tests.factories.mail import add_mailbox, new_mail, stored_mails
@@ -284,9 +285,7 @@ class MailboxProcess(Child):
 async def test_the_process_takes_mail_and_stops_within_a_second(
     ana: Person, doors: Doors, tmp_path: Path
 ) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = MailboxProcess(
         ("-m", "app", "mailbox"),
         {"SALESPAD_MAILBOX_SMTP_URL": f"smtp://127.0.0.1:{port}", "SALESPAD_HOME": str(tmp_path)},

@@ -10,12 +10,17 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import phonenumbers
 import pytest
 
+from app.automations.domain.automation import Automation
+from app.automations.domain.checking import Draft
+from app.automations.domain.rule import ActionKind, Trigger
 from app.common.migrations import upgrade
+from app.demo.automations import ENGLISH, PORTUGUESE, REFERRAL, Things, Words, sending, sorting
 from app.demo.crowd import CROWD_MAX, FIRST_PHONE, CrowdLead, crowd_lead
 from app.demo.mails import THREADS
 from app.demo.people import LEADS, LOGINS, STAGES, TAGS, demo_leads
@@ -85,6 +90,9 @@ DELETE = """
 UPDATE lead SET deleted_at = now() WHERE id = '{id}';
 UPDATE lead_identity SET released_at = now() WHERE lead_id = '{id}';
 """
+RULES = "SELECT json_agg(json_build_array(name, enabled) ORDER BY id) FROM automation;"
+IN_ENGLISH = "DELETE FROM automation; UPDATE workspace SET locale = 'en';"
+RENAMED = f"DELETE FROM automation; UPDATE tag SET name = 'Outra' WHERE name = '{REFERRAL}';"
 NOW = datetime(2026, 1, 5, 3, tzinfo=UTC)
 
 
@@ -260,6 +268,43 @@ def test_further_leads_are_added_once_and_what_became_of_them_is_left_alone(serv
         assert "9 further leads were added" in seed_demo(config, more_leads=130)
         after = json.loads(ask(config, STATE))
         assert (after["leads"], after["wrong"]) == (LEADS + 129, 0)
+
+
+def rules(words: Words) -> list[list[tuple[str, Draft]]]:
+    """Those that are on, and those that are off."""
+    names = ("Quente", "Indicação", "Retornar", "Primeiro contato", "Retomada")
+    ids = {name: uuid4() for name in names}
+    things = Things(uuid4(), [uuid4() for _ in range(7)], ids, ids, uuid4())
+    return [list(sorting(words, things)), list(sending(words, things))]
+
+
+@pytest.mark.parametrize("words", [PORTUGUESE, ENGLISH], ids=["pt-BR", "en"])
+def test_the_rules_are_whole_and_what_writes_to_people_is_off(words: Words) -> None:
+    on, off = rules(words)
+    for name, draft in (*on, *off):
+        assert Automation.create(uuid4(), name=name, draft=draft, enabled=False)[0].name == name
+    assert not any(is_sending(draft) for _, draft in on)
+    assert all(is_sending(draft) for _, draft in off)
+    assert {draft.trigger for _, draft in (*on, *off)} == set(Trigger) - {Trigger.LEAD_UPDATED}
+
+
+def is_sending(draft: Draft) -> bool:
+    return any(action.kind is ActionKind.SEND_TEMPLATE for action in draft.actions)
+
+
+def test_the_rules_speak_the_workspaces_language_and_are_made_once(servers: None) -> None:
+    with empty_database() as config:
+        upgrade(database_of(config).url)
+        assert "conversations." in seed_demo(config)
+        for words, change in ((PORTUGUESE, "SELECT;"), (ENGLISH, IN_ENGLISH)):
+            ask(config, change)
+            told = seed_demo(config)
+            assert ("automations were added" in told) == (words is ENGLISH), told
+            on, off = rules(words)
+            expected = [[name, True] for name, _ in on] + [[name, False] for name, _ in off]
+            assert json.loads(ask(config, RULES)) == expected
+        ask(config, RENAMED)
+        assert "nothing was made" in seed_demo(config), "what they speak of is gone"
 
 
 def taken_identity(lead: CrowdLead) -> dict[str, str]:

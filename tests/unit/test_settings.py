@@ -5,7 +5,8 @@ import os
 import pytest
 
 from app.common.migrations import refuse_unreachable
-from app.settings import read_settings, refuse_missing_database
+from app.common.starting import refuse_missing_database
+from app.settings import read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +26,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SALESPAD_SYSTEM_SMTP_URL", "smpt://user:hidden@host"),
         ("SALESPAD_SYSTEM_MAIL_FROM", "hidden"),
         ("SALESPAD_SYSTEM_MAIL_FROM", "hidden@a..b"),
+        ("SALESPAD_WEBHOOK_NETWORKS", "hidden"),
     ],
 )
 def test_wrong_variable_is_a_line(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:

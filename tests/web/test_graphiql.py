@@ -65,6 +65,14 @@ class Visitor:
         await self.page.get_by_role("button", name="Create account").click()
         await expect(self.page.get_by_role("status")).to_contain_text(f"Signed in as {email} · Acme")
 
+    async def sign_up(self, email: str) -> None:
+        """As the first tab has it."""
+        await self.open_tab("SignUp")
+        person = {"email": email, "password": PASSWORD, "name": "Ana", "workspaceName": "Acme"}
+        await self.write("Variables", json.dumps({"input": person}))
+        await self.run()
+        await expect(self.page.get_by_role("status")).to_contain_text(email)
+
     async def sign_in(self, email: str) -> None:
         await self.page.get_by_label("E-mail").fill(email)
         await self.page.get_by_label("Password").fill(PASSWORD)
@@ -72,16 +80,19 @@ class Visitor:
         await expect(self.page.get_by_role("status")).to_contain_text(email)
 
     async def open_tab(self, name: str) -> None:
-        await self.page.get_by_role("tab", name=re.compile(rf"^{name}\b")).click()
+        tab = self.page.get_by_role("tab", name=re.compile(rf"^{name}\b"))
+        await tab.click()
+        await expect(tab).to_have_attribute("aria-selected", "true")
 
     async def run(self, operation: str | None = None) -> None:
-        """Named where the tab has several: then the button opens a menu, as soon as the editor has read the tab."""
+        """Named where the tab has several: then the button opens a menu. As soon as the editor has read the tab: until
+        then the button is the last one's."""
         button = self.page.get_by_role("button", name=re.compile("^Execute query"))
         if operation:
             await button.and_(self.page.locator("[aria-haspopup=menu]")).click()
             await self.page.get_by_role("menuitem", name=operation, exact=True).click()
         else:
-            await button.click()
+            await button.and_(self.page.locator(":not([aria-haspopup=menu])")).click()
 
     async def write(self, editor: str, text: str) -> None:
         await self.page.locator(f"section[aria-label='{editor}'] .monaco-editor").first.click()
@@ -154,6 +165,35 @@ async def test_from_sign_up_to_the_imported_leads(browser: Browser, api_server: 
     assert watcher.problems == []
 
 
+@pytest.mark.usefixtures("worker")
+async def test_a_file_is_sent_and_its_columns_are_shown(browser: Browser, api_server: Api) -> None:
+    visitor = await visit(browser, api_server)
+    await visitor.sign_up(new_email())
+    shown = await visitor.found(r'"accessToken":\s+"([^"]+)"')
+    sent = {
+        "Authorization": f"Bearer {''.join(shown.split())}",  # so long a text is wrapped
+        "Content-Type": "text/csv",
+        "Content-Disposition": 'attachment; filename="leads.csv"',
+    }
+    content = b"Nome;E-mail\nBia Souza;bia@example.com\n"
+    taken = await visitor.page.request.post(f"{api_server.url}/uploads", headers=sent, data=content)
+    upload_token = (await taken.json())["uploadToken"]
+
+    await visitor.open_tab("StartCsvImport")
+    given = {"uploadToken": upload_token, "idempotencyKey": "file", "policy": "UPSERT", "dryRun": True}
+    await visitor.write("Variables", json.dumps({"input": given}))
+
+    async def is_read() -> bool:
+        await visitor.run()
+        await visitor.expect_answer('"fileName": "leads.csv"')
+        return "NEEDS_MAPPING" in await visitor.answer()
+
+    await eventually(is_read, what="the columns")
+    for part in ('"column": "Nome"', '"field": "EMAIL"', "Bia Souza", '"errors": []'):
+        await visitor.expect_answer(part)
+    assert visitor.problems == []
+
+
 async def test_from_a_lead_to_an_answered_message(browser: Browser) -> None:
     """On servers of its own: they send to a mailbox that only this test has."""
     async with AsyncExitStack() as stack:
@@ -223,17 +263,34 @@ async def found_lead(visitor: Visitor, name: str) -> str:
     return await visitor.found(ID + rf',\s*"name":\s*"{name}"')
 
 
+@pytest.mark.usefixtures("worker")
+async def test_the_dashboard_counts_what_was_imported(browser: Browser, api_server: Api) -> None:
+    visitor = await visit(browser, api_server)
+    await visitor.create_account(new_email())
+    await visitor.open_tab("ImportLeads")
+    await visitor.run()
+    await visitor.expect_answer('"errors": []')
+    await found_lead(visitor, "Carlos Lima")
+
+    await visitor.open_tab("BestLeads")
+    await visitor.run("SaveScoreRules")
+    await visitor.expect_answer('"errors": []')
+    await visitor.run("BestLeads")
+    await visitor.expect_answer('"halfLifeDays": 14')
+
+    await visitor.open_tab("Dashboard")
+    await visitor.run()
+    await visitor.expect_answer(f'"leads": {len(LEAD_NAMES)}')
+    assert visitor.problems == []
+
+
 async def test_a_session_answered_in_the_editor_is_picked_up(browser: Browser, api_server: Api) -> None:
     visitor, email = await visit(browser, api_server), new_email()
-    await visitor.open_tab("SignUp")
-    person = f'"email": "{email}", "password": "{PASSWORD}", "name": "Ana", "workspaceName": "Acme"'
-    await visitor.write("Variables", f'{{"input": {{{person}}}}}')
-    await visitor.run()
-    await expect(visitor.page.get_by_role("status")).to_contain_text(email)
+    await visitor.sign_up(email)
 
     await visitor.page.reload()
     await expect(visitor.page.get_by_role("status")).to_contain_text(f"Signed in as {email}")
-    await expect(visitor.page.get_by_role("tablist").get_by_role("tab")).to_have_count(11)
+    await expect(visitor.page.get_by_role("tablist").get_by_role("tab")).to_have_count(18)
     await visitor.open_tab("Leads")
     await visitor.run()
     await visitor.expect_answer('"edges"')

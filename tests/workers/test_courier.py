@@ -13,8 +13,10 @@ from tests.fixtures.senders import FakeSenders
 
 
 async def test_a_sent_message_is_sent_even_where_its_lead_cannot_be_touched(
-    doors: Doors, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    own: tuple[Settings, Doors], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    settings, doors = own
+
     async def refuse(*_: Any) -> None:
         raise RuntimeError("no touch")
 

@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 
 from app.channels.domain.ports import Accepted, Answer, Rejected, Retry, Unknown
 from app.common.leases import Claim, LostLease
+from app.common.work import Doors
 from app.conversations.domain import delivery, message
 from app.conversations.domain.delivery import SHOWN_AS, DeliveryStatus, Intent
 from app.conversations.domain.message import MessageStatus
@@ -223,13 +224,13 @@ def situation() -> Iterator[None]:
     """PostgreSQL alone, and a loop of its own: hypothesis runs its steps without one."""
 
     async def serve(ready: Any, ended: asyncio.Event) -> None:
-        async with (
-            Installation.started(apis=0, workers=0, redis=False) as installation,
-            installation.doors() as doors,
-        ):
-            SITUATION.update(doors=doors, settings=installation_settings(installation))
+        async with Installation.started(apis=0, workers=0, redis=False) as installation:
+            its = installation_settings(installation)
+            doors = Doors(its)
+            SITUATION.update(doors=doors, settings=its)
             ready.set_result(None)
             await ended.wait()
+            await doors.close()
 
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
@@ -260,7 +261,7 @@ def installation_settings(installation: Installation) -> Settings:
     return Settings(**given)  # type: ignore[arg-type]
 
 
-def run_machine(machine: type[Deliveries], *, examples: int, steps: int) -> None:
+def run_machine(machine: type[RuleBasedStateMachine], *, examples: int, steps: int) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(

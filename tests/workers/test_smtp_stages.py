@@ -1,7 +1,6 @@
 """What the SMTP sender says of a message, by the stage at which something happens: real sockets, a scripted server."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from app.channels.infrastructure import smtp
 from app.channels.infrastructure.compose import compose_mail
 from app.channels.infrastructure.smtp import SmtpSender
 from app.common.egress import Egress
+from app.embedded.processes import free_port
 from app.settings import Settings
 from tests.factories.smtp import ADDRESS, account, message
 from tests.fixtures.processes import eventually
@@ -187,9 +187,7 @@ async def test_silence_before_the_text_is_tried_again(
 
 
 async def test_nobody_there_is_tried_again(sender: SmtpSender) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    answer = await sender.send(account(f"smtp://127.0.0.1:{port}"), message())
+    answer = await sender.send(account(f"smtp://127.0.0.1:{free_port()}"), message())
     assert isinstance(answer, Retry)
     assert answer.code == "CONNECTION_REFUSED"
 

@@ -13,12 +13,13 @@ from app.accounts.domain.events import MemberChanged
 from app.common.domain import Role
 from app.common.reactions import Reactor
 from app.common.work import Doors
+from app.settings import Settings
 from tests.factories.accounts import Person, add_member
 from tests.factories.conversations import make_lead, open_account, open_conversation
 from tests.factories.imports import finished, import_leads, profile
 from tests.fixtures.processes import Api, Worker, eventually
 from tests.fixtures.reactions import events, remove_member
-from workers.reactions import CONSUMERS
+from workers.reactions import consumers
 
 ASSIGN = """mutation ($id: ID!, $userId: ID) { assignConversation(input: {id: $id, userId: $userId}) {
   conversation { id assignee { id } } errors { code } } }"""
@@ -58,7 +59,7 @@ async def told(doors: Doors, person: Person, kind: str, field: str) -> Counter[U
 
 async def react(doors: Doors, person: Person) -> None:
     """Until nothing is left to react to, beside whatever worker this run has."""
-    reactor = Reactor(doors, CONSUMERS, poll_s=0.2)
+    reactor = Reactor(doors, consumers(Settings()), poll_s=0.2)
     query = """SELECT h.seq = c.seq FROM feed_head h JOIN feed_consumer c USING (workspace_id)
         WHERE workspace_id = :id AND consumer = 'unassign'"""
 

@@ -141,7 +141,7 @@ class Members(Protocol):
 
 
 class Workspaces(Protocol):
-    async def save(self, workspace_id: UUID, fields: Mapping[str, str]) -> Sequence[str]:
+    async def save(self, workspace_id: UUID, fields: Mapping[str, object]) -> Sequence[str]:
         """Which of them it changed."""
 
 

@@ -1,15 +1,16 @@
 """A workspace, and what is acceptable in each of its fields."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 from zoneinfo import ZoneInfo
 
 import phonenumbers
 
-from app.accounts.domain.user import REGIONS, Clean, clean_locale
-from app.common.domain import Invalid, LimitReached, clean_text
+from app.accounts.domain.quiet_hours import NONE, quiet_hours
+from app.accounts.domain.user import REGIONS, Clean, clean_locale, cleaned
+from app.common.domain import Invalid, LimitReached, Refusals, SalesPadError, clean_text
 
 MAX_OWNED = 50
 """Workspaces one person may own: a bound for who makes them by program."""
@@ -61,3 +62,33 @@ WORKSPACE: Mapping[str, Clean] = {
     "time_zone": clean_time_zone,
     "phone_region": clean_phone_region,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class GivenHours:
+    """Quiet hours as a person gives them: "HH:MM", and ISO weekdays."""
+
+    start: str
+    end: str
+    weekdays: Sequence[int]
+
+
+def workspace_changes(
+    texts: Mapping[str, str | None], hours: Mapping[str, GivenHours | None]
+) -> dict[str, object]:
+    """The columns that change: of what was given in `texts`, and of `quietHours`, the one key of `hours` (None removes
+    them; left out, they stay). Raises Refusals, one for each field that cannot be taken."""
+    refusals: list[SalesPadError] = []
+    changes: dict[str, object] = {}
+    try:
+        changes |= cleaned(texts, WORKSPACE)
+    except Refusals as refused:
+        refusals += refused.refusals
+    for path, given in hours.items():
+        try:
+            changes |= quiet_hours(given.start, given.end, given.weekdays, path) if given else NONE
+        except Refusals as refused:
+            refusals += refused.refusals
+    if refusals:
+        raise Refusals(refusals)
+    return changes

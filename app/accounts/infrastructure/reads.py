@@ -16,6 +16,9 @@ WORKSPACE_FIELDS = (
     workspace.c.locale,
     workspace.c.time_zone,
     workspace.c.phone_region,
+    workspace.c.quiet_from,
+    workspace.c.quiet_to,
+    workspace.c.quiet_weekdays,
 )
 MEMBERSHIPS = Statement(
     select(

@@ -1,7 +1,7 @@
 """Tables of accounts. What belongs to a workspace has it in its key: people and sessions come before the tenant."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, time
 from uuid import UUID
 
 from sqlalchemy import (
@@ -10,10 +10,12 @@ from sqlalchemy import (
     DateTime,
     ForeignKeyConstraint,
     Index,
+    Integer,
     LargeBinary,
     Named,
     Table,
     Text,
+    Time,
     TypedColumns,
     UniqueConstraint,
     Uuid,
@@ -49,12 +51,26 @@ class WorkspaceColumns(TypedColumns):
     locale: Named[str] = SqlColumn(Text)
     time_zone: Named[str] = SqlColumn(Text)
     phone_region: Named[str] = SqlColumn(Text)
+    quiet_from: Named[time | None] = SqlColumn(Time)
+    quiet_to: Named[time | None] = SqlColumn(Time)
+    """Between the two nothing is sent in bulk, in the lead's zone; it may span midnight. None: no such hours."""
+    quiet_weekdays: Named[Sequence[int] | None] = SqlColumn(ARRAY(Integer))
+    """ISO weekdays on which sending is allowed."""
+    quiet_changed_at: Named[datetime | None] = SqlColumn(DateTime(timezone=True))
+    """When the hours, or the zone that they are in, changed last."""
+    quiet_look_at: Named[datetime | None] = SqlColumn(DateTime(timezone=True))
+    """When a worker is to look at what waits for their end; None: that was done since they changed."""
     created_at: Named[datetime] = SqlColumn(DateTime(timezone=True), server_default=func.now())
     updated_at: Named[datetime] = SqlColumn(DateTime(timezone=True), server_default=func.now())
     version: Named[int] = SqlColumn(server_default=text("1"))
 
 
-workspace = Table("workspace", metadata, WorkspaceColumns)
+workspace = Table(
+    "workspace",
+    metadata,
+    WorkspaceColumns,
+    Index("ix_workspace_quiet_look", "quiet_look_at", postgresql_where=text("quiet_look_at IS NOT NULL")),
+)
 
 
 class MemberColumns(TypedColumns):

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from app.common.pages import LANGUAGES, language_of
 from app.settings import Settings
 
 ASSETS = Path(__file__).with_name("assets")
@@ -194,7 +195,6 @@ FORGOT_PASSWORD = Page(
     needs_token=False,
 )
 PAGES = (INVITATION, PASSWORD_RESET, FORGOT_PASSWORD)
-LANGUAGES = {"en": "English", "pt-BR": "Português"}
 
 
 def people_pages(settings: Settings) -> list[Route]:
@@ -221,17 +221,6 @@ def _asset_route(url: str, content: bytes, media_type: str) -> Route:
         return Response(content, media_type=media_type, headers=ASSET_HEADERS)
 
     return Route(url, serve)
-
-
-def language_of(request: Request) -> str:
-    """The one that was clicked, else the first that the browser asks for."""
-    asked = request.query_params.get("lang", "")
-    if asked in LANGUAGES:
-        return asked
-    for part in request.headers.get("accept-language", "").lower().split(","):
-        if (name := part.strip()[:2]) in ("pt", "en"):
-            return "pt-BR" if name == "pt" else "en"
-    return "en"
 
 
 def _html(page: Page, language: str, settings: Settings, urls: Mapping[str, str]) -> str:

@@ -26,6 +26,27 @@ class User:
     locale: str = strawberry.field(description="Language: pt-BR or en.")
 
 
+@strawberry.type(
+    description="When nothing is sent in bulk or by itself, and people are asked to wait: by the recipient's clock."
+)
+class QuietHours:
+    from_: str = strawberry.field(name="from", description="When they begin, HH:MM.")
+    to: str = strawberry.field(description="When they end, HH:MM: before `from` where they span midnight.")
+    weekdays: list[int] = strawberry.field(
+        description="ISO weekdays (Monday is 1) on which sending is allowed outside these hours."
+    )
+
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> Self | None:
+        if row["quiet_weekdays"] is None:
+            return None
+        return cls(
+            from_=f"{row['quiet_from']:%H:%M}",
+            to=f"{row['quiet_to']:%H:%M}",
+            weekdays=list(row["quiet_weekdays"]),
+        )
+
+
 @strawberry.type(description="A company's own leads, conversations and members, apart from every other's.")
 class Workspace:
     id: strawberry.ID = strawberry.field(description="Id.")
@@ -33,6 +54,7 @@ class Workspace:
     locale: str = strawberry.field(description="Language of what the system writes here: pt-BR or en.")
     time_zone: str = strawberry.field(description="IANA name, such as America/Sao_Paulo.")
     phone_region: str = strawberry.field(description="Country of phone numbers without a prefix, such as BR.")
+    quiet_hours: QuietHours | None = strawberry.field(description="Null: it sends at any hour.")
 
     @classmethod
     def of(cls, row: asyncpg.Record) -> Self:
@@ -42,6 +64,7 @@ class Workspace:
             locale=row["locale"],
             time_zone=row["time_zone"],
             phone_region=row["phone_region"],
+            quiet_hours=QuietHours.of(row),
         )
 
 
@@ -282,6 +305,18 @@ class ChangePasswordInput:
     new_password: str = strawberry.field(description="8 to 1,000 characters of any kind.")
 
 
+@strawberry.input(description="When nothing is to be sent in bulk or by itself.")
+class QuietHoursInput:
+    from_: str = strawberry.field(name="from", description="When they begin by the recipient's clock: HH:MM.")
+    to: str = strawberry.field(
+        description="When they end: HH:MM, before `from` where they span midnight. The same as `from`: only the other "
+        "weekdays are quiet."
+    )
+    weekdays: list[int] = strawberry.field(
+        description="ISO weekdays (Monday is 1) on which sending is allowed outside these hours; at least one."
+    )
+
+
 @strawberry.input(description="What to change of the workspace; what is left out stays.")
 class UpdateWorkspaceInput:
     name: str | None = strawberry.field(description="What members see.", default=strawberry.UNSET)
@@ -293,6 +328,10 @@ class UpdateWorkspaceInput:
     )
     phone_region: str | None = strawberry.field(
         description="Country of phone numbers without a prefix, such as BR.", default=strawberry.UNSET
+    )
+    quiet_hours: QuietHoursInput | None = strawberry.field(
+        description="They bind what leaves from now on; what was put off till their end stays so. Null removes them.",
+        default=strawberry.UNSET,
     )
 
 

@@ -39,6 +39,8 @@ class Accounts(Protocol):
 
     async def wipe(self, workspace_id: UUID, id: UUID) -> None: ...
 
+    async def look_again(self, workspace_id: UUID) -> None: ...
+
 
 class Feed(Announcer, Waker, Protocol):
     pass
@@ -60,6 +62,7 @@ class AccountUseCases:
             await self._read(id, new.imap, new.start)
         connected = updated(id, ["connected", "status"], None, ChannelAccountStatus.CONNECTED)
         await self._tell(id, "channel_account.connected", connected)
+        await self.accounts.look_again(self.workspace_id)
         return id
 
     async def update_channel_account(
@@ -81,6 +84,7 @@ class AccountUseCases:
             else:
                 await self._read(id, changes["imap"], start)
         await self._tell(id, "channel_account.updated", changed)
+        await self.accounts.look_again(self.workspace_id)
         return id
 
     async def disconnect_channel_account(self, id: UUID) -> UUID:

@@ -9,6 +9,12 @@ from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from app.accounts.domain.user import clean_email
+from app.channels.domain.feedback import (
+    NO_FEEDBACK,
+    FeedbackProvider,
+    FeedbackSetting,
+    clean_feedback,
+)
 from app.common.domain import (
     Conflict,
     Event,
@@ -23,6 +29,8 @@ from app.common.mail_servers import MailServer, Protocol, mail_server
 
 MAX_ACCOUNTS = 200
 MAX_REASON = 300
+MAX_RATE_PER_MINUTE = 60_000
+MAX_BURST = 10_000
 
 
 class ChannelAccountStatus(StrEnum):
@@ -44,7 +52,8 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class AccountUpdated(Event):
-    """`changed` says what: connected, disconnected, name, smtpUrl, imapUrl, dailyLimit, status."""
+    """`changed` says what: connected, disconnected, name, smtpUrl, imapUrl, dailyLimit, ratePerMinute, burst,
+    domainLimit, feedbackProvider, status."""
 
     name: ClassVar[str] = "account.updated"
 
@@ -100,7 +109,11 @@ class NewEmailAccount:
     address: str
     smtp: MailServer | None
     imap: MailServer | None
+    rate_per_minute: int | None = None
+    burst: int | None = None
     start: MailboxStart | None = None
+    feedback: FeedbackSetting = NO_FEEDBACK
+    """Who tells of bounces by webhook, and what that is verified by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,15 +123,19 @@ class ChannelAccount:
     status: ChannelAccountStatus
     status_reason: str | None
     daily_limit: int | None
+    rate_per_minute: int | None
+    burst: int | None
+    feedback: FeedbackSetting = NO_FEEDBACK
 
     def update(self, changes: Mapping[str, Any]) -> "tuple[ChannelAccount, AccountUpdated | None]":
-        """`changes` holds what was given, cleaned: name, daily_limit, smtp, imap (MailServer or None).
+        """`changes` holds what was given, cleaned: name, daily_limit, rate_per_minute, burst, feedback, smtp, imap
+        (MailServer or None).
 
         New servers have been tried: what was wrong before is mended. Raises AccountDisconnected.
         """
         if self.status is ChannelAccountStatus.DISCONNECTED:
             raise AccountDisconnected
-        plain = {name: changes[name] for name in ("name", "daily_limit") if name in changes}
+        plain = {name: changes[name] for name in PLAIN if name in changes}
         changed = replace(self, **plain)
         if changes.keys() & {"smtp", "imap"}:
             changed = replace(changed, status=ChannelAccountStatus.CONNECTED, status_reason=None)
@@ -138,7 +155,16 @@ class ChannelAccount:
         )
 
 
-API_NAMES = {"name": "name", "daily_limit": "dailyLimit", "smtp": "smtpUrl", "imap": "imapUrl"}
+PLAIN = ("name", "daily_limit", "rate_per_minute", "burst", "feedback")
+API_NAMES = {
+    "name": "name",
+    "daily_limit": "dailyLimit",
+    "rate_per_minute": "ratePerMinute",
+    "burst": "burst",
+    "feedback": "feedbackProvider",
+    "smtp": "smtpUrl",
+    "imap": "imapUrl",
+}
 
 
 def updated(
@@ -185,8 +211,34 @@ def clean_daily_limit(limit: int | None) -> int | None:
     return limit
 
 
+def clean_rate(rate: int | None) -> int | None:
+    if rate is not None and not 1 <= rate <= MAX_RATE_PER_MINUTE:
+        raise Invalid(
+            f"Give a rate from 1 to {MAX_RATE_PER_MINUTE:,} messages a minute; null is no limit.",
+            path=("ratePerMinute",),
+        )
+    return rate
+
+
+def clean_burst(burst: int | None) -> int | None:
+    if burst is not None and not 1 <= burst <= MAX_BURST:
+        raise Invalid(
+            f"Let 1 to {MAX_BURST:,} messages leave at once; null is a second's worth.", path=("burst",)
+        )
+    return burst
+
+
 def new_email_account(
-    *, name: str, address: str, smtp_url: str | None, imap_url: str | None, has_local_mailbox: bool
+    *,
+    name: str,
+    address: str,
+    smtp_url: str | None,
+    imap_url: str | None,
+    has_local_mailbox: bool,
+    rate_per_minute: int | None = None,
+    burst: int | None = None,
+    feedback_provider: FeedbackProvider | None = None,
+    feedback_key: str | None = None,
 ) -> NewEmailAccount:
     """Every field cleaned; no server has been tried. Raises Invalid, or Refusals for several."""
     refusals: list[SalesPadError] = []
@@ -195,13 +247,16 @@ def new_email_account(
         address=_or_note(refusals, "", lambda: clean_address(address)),
         smtp=_or_note(refusals, None, lambda: clean_smtp(smtp_url, has_local_mailbox=has_local_mailbox)),
         imap=_or_note(refusals, None, lambda: clean_imap(imap_url)),
+        rate_per_minute=_or_note(refusals, None, lambda: clean_rate(rate_per_minute)),
+        burst=_or_note(refusals, None, lambda: clean_burst(burst)),
+        feedback=_or_note(refusals, NO_FEEDBACK, lambda: clean_feedback(feedback_provider, feedback_key)),
     )
     raise_all(refusals)
     return new
 
 
 def clean_changes(given: Mapping[str, Any], *, has_local_mailbox: bool) -> dict[str, Any]:
-    """What was given of name, smtp_url, imap_url, daily_limit, as `ChannelAccount.update` takes it.
+    """What was given of name, smtp_url, imap_url, the limits and feedback, as `ChannelAccount.update` takes it.
 
     Raises Invalid, or Refusals for several.
     """
@@ -211,13 +266,25 @@ def clean_changes(given: Mapping[str, Any], *, has_local_mailbox: bool) -> dict[
         "smtp_url": ("smtp", lambda url: clean_smtp(url, has_local_mailbox=has_local_mailbox)),
         "imap_url": ("imap", clean_imap),
         "daily_limit": ("daily_limit", clean_daily_limit),
+        "rate_per_minute": ("rate_per_minute", clean_rate),
+        "burst": ("burst", clean_burst),
     }
     changes = {
         cleaners[field][0]: _or_note(refusals, None, partial(cleaners[field][1], value))
         for field, value in given.items()
+        if field in cleaners
     }
+    if given.keys() & {"feedback_provider", "feedback_key"}:
+        changes["feedback"] = _or_note(refusals, None, partial(_clean_feedback, given))
     raise_all(refusals)
     return changes
+
+
+def _clean_feedback(given: Mapping[str, Any]) -> FeedbackSetting:
+    """They change together: a key is good for one provider. Raises Invalid."""
+    if "feedback_provider" not in given:
+        raise Invalid("Say whose key it is: give the provider with it.", path=("feedbackProvider",))
+    return clean_feedback(given["feedback_provider"], given.get("feedback_key"))
 
 
 Cleaned = TypeVar("Cleaned")

@@ -41,6 +41,10 @@ class OutboundMessage:
     in_reply_to: str | None = None
     references: Sequence[str] = ()
     files: Sequence[OutboundFile] = field(default_factory=tuple)
+    unsubscribe_url: str | None = None
+    """For what was sent in bulk or by a rule: goes into List-Unsubscribe (RFC 8058) and below the text."""
+    locale: str = "en"
+    """Of the words that are added to the text."""
 
 
 @dataclass(frozen=True, slots=True)

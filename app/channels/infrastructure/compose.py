@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from email.utils import format_datetime
+from html import escape
 from urllib.parse import quote
 
 from email_validator import EmailNotValidError, validate_email
@@ -29,7 +30,14 @@ WORD_BYTES = 42
 _PLAIN = re.compile(r"[ -~]*")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+( [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,60}/[a-z0-9][a-z0-9!#$&^_.+-]{0,60}")
+_URL = re.compile(r"https?://[!-;=?-~]{1,900}")
 _UNSAFE = re.compile(r"[^\x21-\x7e\u00a1-\U0010ffff]|[<>()\[\],;:\\\"]")
+
+FOOTERS = {
+    "en": ("You do not want these mails any more?", "Unsubscribe"),
+    "pt-BR": ("Não quer mais receber estes e-mails?", "Cancelar a inscrição"),
+}
+"""By locale: a question, and what the link says."""
 
 Headers = Sequence[tuple[str, str]]
 
@@ -44,12 +52,25 @@ def compose_mail(account_address: str, message: OutboundMessage) -> bytes:
         ("Message-ID", "".join(message_ids(message.message_id)[:1])),
         ("In-Reply-To", "".join(message_ids(message.in_reply_to or "")[:1])),
         ("References", "\r\n ".join(_references(message.references))),
+        *_unsubscribing(_link(message)),
         ("MIME-Version", "1.0"),
     ]
     body = _alternative(message)
     if message.files:
         body = _multipart("mixed", message.key, [body, *(_file(file) for file in message.files)])
     return _head([header for header in top if header[1]]) + body
+
+
+def _link(message: OutboundMessage) -> str:
+    url = message.unsubscribe_url or ""
+    return url if _URL.fullmatch(url) else ""
+
+
+def _unsubscribing(link: str) -> Headers:
+    """One POST to it, without a page between, is enough (RFC 8058)."""
+    if not link:
+        return []
+    return [("List-Unsubscribe", f"<{link}>"), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")]
 
 
 def _references(ids: Sequence[str]) -> Sequence[str]:
@@ -76,8 +97,12 @@ def _multipart(kind: str, key: str, parts: Sequence[bytes]) -> bytes:
 
 
 def _alternative(message: OutboundMessage) -> bytes:
-    text = _stored(message.text)
-    html = f"<!DOCTYPE html>\n<html><body>\n{text_to_html(text)}\n</body></html>\n"
+    text, html = _stored(message.text), text_to_html(_stored(message.text))
+    if link := _link(message):
+        question, says = FOOTERS.get(message.locale, FOOTERS["en"])
+        text = f"{text.rstrip()}\n\n-- \n{question} {says}:\n{link}\n"
+        html += f'\n<p><small>{question} <a href="{escape(link)}">{says}</a></small></p>'
+    html = f"<!DOCTYPE html>\n<html><body>\n{html}\n</body></html>\n"
     return _multipart("alternative", message.key, [_text("plain", text), _text("html", html)])
 
 

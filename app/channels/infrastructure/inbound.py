@@ -1,10 +1,11 @@
 """What came in, stored raw; and whose it is, by a token or by an address."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from sqlalchemy import text
 
+from app.channels.domain.feedback import FeedbackAccount, FeedbackProvider
 from app.channels.domain.inbound import INBOUND
 from app.channels.infrastructure.tables import WAITING
 from app.common.database import Statement
@@ -30,6 +31,28 @@ BY_TOKEN = Statement(
         "WHERE inbound_token = cast(:token as text) AND status <> 'DISCONNECTED'"
     )
 )
+# Also of a disconnected account: who complains of its mails is heard.
+FEEDBACK_BY_TOKEN = Statement(
+    text(
+        "SELECT workspace_id, id, feedback_key FROM channel_account "
+        "WHERE inbound_token = cast(:token as text) AND feedback_provider = cast(:provider as text)"
+    )
+)
+ACCEPT_MANY = Statement(
+    text(
+        f"""
+        INSERT INTO inbound_event (workspace_id, provider, account_id, external_id, raw, status)
+        SELECT a.workspace_id, cast(:provider as text), a.id, told.id, told.raw, '{WAITING}'
+        FROM channel_account a, unnest(cast(:ids as text[]), cast(:raws as bytea[])) AS told(id, raw)
+        WHERE a.workspace_id = cast(:workspace_id as uuid) AND a.id = cast(:account_id as uuid)
+        ORDER BY told.id
+        ON CONFLICT ON CONSTRAINT uq_inbound_event_external_id DO NOTHING
+        RETURNING id
+        """  # noqa: S608 - a constant of ours
+    )
+)
+BELLS_MAX = 20
+"""As many rows are rung for one by one; the worker's tick finds the others."""
 # The condition of the index uq_channel_account_local: one installation has one local mailbox.
 LOCAL_BY_ADDRESS = Statement(
     text(
@@ -61,6 +84,31 @@ async def account_by_token(system: Reads, token: str) -> tuple[UUID, UUID] | Non
     """Workspace and account that an inbound token names."""
     row = await system.fetch_one(BY_TOKEN, token=token)
     return None if row is None else (row["workspace_id"], row["id"])
+
+
+async def feedback_account(system: Reads, token: str, provider: FeedbackProvider) -> FeedbackAccount | None:
+    """The account that an inbound token names, if this provider is to tell of its mails."""
+    row = await system.fetch_one(FEEDBACK_BY_TOKEN, token=token, provider=provider.value)
+    if row is None:
+        return None
+    return FeedbackAccount(
+        workspace_id=row["workspace_id"], id=row["id"], provider=provider, key=row["feedback_key"]
+    )
+
+
+async def accept_feedback(work: Work, account: FeedbackAccount, told: Mapping[str, bytes]) -> int:
+    """Stores what a provider told, by its ids; how much of it is new."""
+    rows = await work.fetch(
+        ACCEPT_MANY,
+        workspace_id=account.workspace_id,
+        account_id=account.id,
+        provider=account.provider.slug,
+        ids=list(told),
+        raws=list(told.values()),
+    )
+    for row in rows[:BELLS_MAX]:
+        work.wake(INBOUND, row["id"])
+    return len(rows)
 
 
 async def local_accounts(system: Reads, addresses: Iterable[str]) -> dict[str, tuple[UUID, UUID]]:

@@ -25,6 +25,9 @@ SHOWN = (
     c.status,
     c.status_reason,
     c.daily_limit,
+    c.rate_per_minute,
+    c.burst,
+    c.feedback_provider,
     c.inbound_token,
 )
 """What `ChannelAccount.of` of presentation reads."""

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import case, delete, func, literal, null, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.exc import IntegrityError
 
 from app.channels.domain.account import (
@@ -20,6 +20,8 @@ from app.channels.domain.account import (
     TooManyAccounts,
     updated,
 )
+from app.channels.domain.sending_domain import sending_domain_of
+from app.channels.infrastructure.limits import look_again
 from app.channels.infrastructure.reads import IMAP, SMTP
 from app.channels.infrastructure.tables import WAITING, channel_account, imap_mailbox
 from app.common.crypto import BadSecret, SecretBox
@@ -44,6 +46,7 @@ class AccountRepository:
         await self._refuse_too_many(workspace_id, new.address)
         values: dict[str, Any] = {
             "name": new.name,
+            "sending_domain": sending_domain_of(new.address),
             "status": ChannelAccountStatus.CONNECTED,
             "status_reason": None,
             **self._sealed(workspace_id, SMTP, new.smtp),
@@ -54,11 +57,15 @@ class AccountRepository:
             channel=Channel.EMAIL,
             address=new.address,
             inbound_token=token,
+            rate_per_minute=new.rate_per_minute,
+            burst=new.burst,
+            feedback_provider=new.feedback[0],
+            feedback_key=new.feedback[1],
             **values,
         )
         statement = statement.on_conflict_do_update(
             index_elements=["workspace_id", "channel", "address"],
-            set_={**values, "updated_at": func.now(), "version": c.version + 1},
+            set_={**values, **_kept(statement, new), "updated_at": func.now(), "version": c.version + 1},
             where=c.status == ChannelAccountStatus.DISCONNECTED,
         )
         try:
@@ -80,7 +87,10 @@ class AccountRepository:
         """Locks it until the commit. Raises AccountNotFound."""
         row = (
             await self._work.execute(
-                select(c.name, c.status, c.status_reason, c.daily_limit)
+                select(
+                    *(c.name, c.status, c.status_reason, c.daily_limit, c.rate_per_minute, c.burst),
+                    *(c.feedback_provider, c.feedback_key),
+                )
                 .where(c.workspace_id == workspace_id, c.id == id)
                 .with_for_update()
             )
@@ -93,6 +103,9 @@ class AccountRepository:
             status=ChannelAccountStatus(row.status),
             status_reason=row.status_reason,
             daily_limit=row.daily_limit,
+            rate_per_minute=row.rate_per_minute,
+            burst=row.burst,
+            feedback=(row.feedback_provider, row.feedback_key),
         )
 
     async def save(self, workspace_id: UUID, account: ChannelAccount) -> None:
@@ -103,6 +116,10 @@ class AccountRepository:
             status=account.status,
             status_reason=account.status_reason,
             daily_limit=account.daily_limit,
+            rate_per_minute=account.rate_per_minute,
+            burst=account.burst,
+            feedback_provider=account.feedback[0],
+            feedback_key=account.feedback[1],
             updated_at=func.now(),
             version=c.version + 1,
         )
@@ -154,6 +171,10 @@ class AccountRepository:
         await self.drop_imap(workspace_id, id)
         await self._write(workspace_id, id, smtp_secret=None)
 
+    async def look_again(self, workspace_id: UUID) -> None:
+        """At what waits for a limit that may be another now: the last thing to be locked."""
+        await look_again(self._work, workspace_id)
+
     async def _write(self, workspace_id: UUID, id: UUID, **values: Any) -> None:
         written = await self._work.execute(
             update(channel_account).where(c.workspace_id == workspace_id, c.id == id).values(**values)
@@ -178,6 +199,17 @@ class AccountRepository:
     def _sealed(self, workspace_id: UUID, kind: str, server: MailServer | None) -> dict[str, bytes | None]:
         sealed = self._box.seal(workspace_id, kind, server.url) if server is not None else None
         return {f"{kind}_secret": sealed}
+
+
+def _kept(statement: Insert, new: NewEmailAccount) -> dict[str, Any]:
+    """Back to life an account keeps its limits, and who tells of its bounces, but for what is given."""
+    given = statement.excluded
+    kept: dict[str, Any] = {
+        name: func.coalesce(given[name], c[name]) for name in ("rate_per_minute", "burst")
+    }
+    if new.feedback[0] is not None:
+        kept |= {name: given[name] for name in ("feedback_provider", "feedback_key")}
+    return kept
 
 
 def _taken(error: IntegrityError, *path: str) -> Exception:

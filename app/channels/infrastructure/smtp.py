@@ -59,6 +59,10 @@ BAD_SENDER = frozenset({"5.1.7", "5.1.8"})
 LOGIN_CODES = frozenset({530, 534, 535, 538})
 """They speak of the account, at whichever command they come."""
 QUEUED_AS = re.compile(r"\b(?:queued as|id[=:])\s*<?([\w.@+-]{2,100})", re.ASCII | re.IGNORECASE)
+NAMED_ALONE = re.compile(
+    r"(?:2\.\d\.\d\s+)?ok:?\s+<?((?=[\w.@+-]*\d)[\w.@+-]{10,100})>?\s*", re.ASCII | re.IGNORECASE
+)
+"""As Amazon SES answers: "250 Ok 0102018…-000000"."""
 
 
 @dataclass(eq=False, slots=True)
@@ -260,7 +264,7 @@ def _dotted(content: bytes) -> bytes:
 
 
 def _accepted(response: SMTPResponse) -> Accepted:
-    queued = QUEUED_AS.search(response.message)
+    queued = QUEUED_AS.search(response.message) or NAMED_ALONE.fullmatch(response.message)
     return Accepted(queued[1] if queued else None)
 
 

@@ -1,18 +1,23 @@
 """Tables of channels: accounts with their encrypted credentials, and what came in for them, raw."""
 
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    Date,
+    DateTime,
     ForeignKeyConstraint,
     Index,
     LargeBinary,
     Named,
     Table,
     Text,
+    TypedColumns,
     UniqueConstraint,
     Uuid,
+    func,
     text,
 )
 
@@ -30,6 +35,15 @@ class ChannelAccountColumns(EditedColumns):
     status: Named[str] = Column(Text, server_default=text("'CONNECTED'"))
     status_reason: Named[str | None] = Column(Text)
     daily_limit: Named[int | None]
+    rate_per_minute: Named[int | None]
+    burst: Named[int | None]
+    """Messages that may leave at once under the rate; None: a second's worth, at least 1."""
+    sending_domain: Named[str | None] = Column(Text)
+    """The registrable domain of its address: subdomains count as one (`domain/sending_domain.py`)."""
+    feedback_provider: Named[str | None] = Column(Text)
+    """Who tells of bounces and complaints by webhook: SES or SENDGRID."""
+    feedback_key: Named[str | None] = Column(Text)
+    """What its webhooks are verified by: SendGrid's public key, or the ARN of the SNS topic. No secret."""
     smtp_secret: Named[bytes | None] = Column(LargeBinary)
     """The encrypted SMTP URL; None: the local mailbox."""
     imap_secret: Named[bytes | None] = Column(LargeBinary)
@@ -51,6 +65,49 @@ channel_account = Table(
         unique=True,
         postgresql_where=text("smtp_secret IS NULL AND channel = 'EMAIL' AND status <> 'DISCONNECTED'"),
     ),
+)
+
+
+class SendingDomainColumns(TypedColumns):
+    """What a domain may send a day, over all accounts whose address is under it."""
+
+    workspace_id: Named[UUID] = Column(Uuid, primary_key=True)
+    domain: Named[str] = Column(Text, primary_key=True)
+    daily_limit: Named[int | None]
+    updated_at: Named[datetime] = Column(DateTime(timezone=True), server_default=func.now())
+
+
+sending_domain = Table("sending_domain", metadata, SendingDomainColumns, workspace_key())
+
+
+class SendPaceColumns(TypedColumns):
+    """How much of a limit is used up: of an ACCOUNT (key: its id), a sending DOMAIN (key: the domain), a BATCH (its
+    id). An account without a domain is a domain of its own, by its id. Who claims takes the rows that nobody holds, and
+    waits for none; all others lock them by kind and key, after all else but the feed's head (docs/decisions/0029)."""
+
+    workspace_id: Named[UUID] = Column(Uuid, primary_key=True)
+    kind: Named[str] = Column(Text, primary_key=True)
+    key: Named[str] = Column(Text, primary_key=True)
+    next_free_at: Named[datetime] = Column(DateTime(timezone=True), server_default=func.now())
+    """GCRA: the theoretical arrival time of the next message (delivery.md 3.3)."""
+    look_at: Named[datetime | None] = Column(DateTime(timezone=True))
+    """Of a BATCH: when the worker should look at it next; None: it has ended."""
+    served_at: Named[datetime | None] = Column(DateTime(timezone=True))
+    """When something of it was claimed last: who waited longest is served first."""
+    brake_until: Named[datetime | None] = Column(DateTime(timezone=True))
+    """The provider said to wait."""
+    day: Named[date | None] = Column(Date)
+    """In the workspace's zone, and never back; of a day before today, `day_count` is 0."""
+    day_count: Named[int] = Column(server_default=text("0"))
+
+
+send_pace = Table(
+    "send_pace",
+    metadata,
+    SendPaceColumns,
+    workspace_key(),
+    Index("ix_send_pace_look", "look_at", postgresql_where=text("look_at IS NOT NULL")),
+    postgresql_with={"fillfactor": 50},
 )
 
 

@@ -37,7 +37,9 @@ def clean(text: str, limit: int) -> str:
 
 def clean_line(text: str, limit: int) -> str:
     """One line, for a subject or a name: also without what turns the reading direction."""
-    return clean(" ".join(_BIDI.sub("", _NEWLINES.sub(" ", text[: 4 * limit])).split()), limit).strip()
+    words = _BIDI.sub("", _NEWLINES.sub(" ", text[: 4 * limit])).split()
+    kept = (_UNWANTED.sub("", word) for word in words)
+    return clean(" ".join(word for word in kept if word), limit).strip()
 
 
 def decode(content: bytes, charset: str | None) -> str:

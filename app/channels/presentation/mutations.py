@@ -31,6 +31,10 @@ class ChannelsMutation:
             address=input.address,
             smtp_url=input.smtp_url,
             imap_url=input.imap_url,
+            rate_per_minute=input.rate_per_minute,
+            burst=input.burst,
+            feedback_provider=input.feedback_provider,
+            feedback_key=input.feedback_key,
             has_local_mailbox=bool(settings.mailbox_smtp_url),
         )
         new = replace(new, start=await try_servers(settings, smtp=new.smtp, imap=new.imap))
@@ -44,7 +48,11 @@ class ChannelsMutation:
     ) -> ChannelAccountPayload:
         actor, settings = info.context.signed_in, info.context.settings
         changes = clean_changes(
-            given(input, "name", "smtp_url", "imap_url", "daily_limit"),
+            given(
+                input,
+                *("name", "smtp_url", "imap_url", "daily_limit", "rate_per_minute", "burst"),
+                *("feedback_provider", "feedback_key"),
+            ),
             has_local_mailbox=bool(settings.mailbox_smtp_url),
         )
         start = await try_servers(settings, smtp=changes.get("smtp"), imap=changes.get("imap"))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from app.channels.domain.ports import Answer, Rejected, Retry
 from app.common.domain import Announcer
-from app.conversations.domain.delivery import Intent, Refused, Settled
+from app.conversations.domain.delivery import Intent, Postponed, Refused, Settled
 from app.conversations.domain.events import MessageUpdated
 from app.conversations.domain.message import MessageStatus
 from app.conversations.domain.ports import Accounts, Contacts, DeliveryLedger
@@ -20,8 +20,16 @@ class Delivering:
     feed: Announcer
 
     async def intend(self) -> Intent | None:
-        """What to hand over, or None: it may not be sent any more, and says why. Raises LostLease."""
+        """What to hand over, or None: it may not be sent any more, and says why; or not now, and is queued again.
+        Raises LostLease."""
+        found = await self.intend_or_wait()
+        return found if isinstance(found, Intent) else None
+
+    async def intend_or_wait(self) -> Intent | Postponed | None:
+        """As `intend`, and what it waits for."""
         found = await self.ledger.intend()
+        if isinstance(found, Postponed):
+            return found
         if isinstance(found, Refused):
             self._tell(found.message_id, found.conversation_id, found.shown, found.becomes)
             return None
@@ -45,7 +53,7 @@ class Delivering:
             return False
         if recorded.shows is not None:
             before = MessageStatus.UNKNOWN if recorded.is_late else MessageStatus.SENDING
-            self._tell(intent.message_id, intent.conversation_id, before, recorded.shows)
+            self.tell(intent, before, recorded.shows)
         if not with_effects:
             return True
         if settled.shows is MessageStatus.SENT and intent.is_account_ailing:
@@ -55,6 +63,9 @@ class Delivering:
         if isinstance(answer, Retry) and answer.is_account_broken:
             await self.accounts.report_broken(intent.account_id, settled.error or answer.code)
         return True
+
+    def tell(self, intent: Intent, before: MessageStatus, after: MessageStatus) -> None:
+        self._tell(intent.message_id, intent.conversation_id, before, after)
 
     async def end_overdue(self, workspace_id: UUID, ids: Sequence[UUID]) -> int:
         """Ends calls whose worker is gone; how many."""
@@ -66,7 +77,8 @@ class Delivering:
     async def give_up(self, reason: str) -> None:
         """Raises LostLease."""
         ended = await self.ledger.give_up(reason)
-        self._tell(ended.message_id, ended.conversation_id, ended.shown, ended.becomes)
+        if ended is not None:
+            self._tell(ended.message_id, ended.conversation_id, ended.shown, ended.becomes)
 
     def _tell(
         self, message_id: UUID, conversation_id: UUID, before: MessageStatus, after: MessageStatus

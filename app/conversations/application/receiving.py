@@ -51,6 +51,10 @@ class InboundMessages(Protocol):
     ) -> AddedMessage | None:
         """The message and what it does to its conversation, in one statement; None: it is there already."""
 
+    async def stop_sends(self, conversation: FoundConversation) -> Sequence[MessageUpdated]:
+        """Its lead answered: what batches, and rules that act on silence, still were to send it is canceled, and what
+        they have sent is answered. What that moved of messages that were there before."""
+
     async def returned(self, message_ids: Sequence[str]) -> ReturnedMessage | None:
         """The message of ours with the first of these Message-IDs that is one; its lead is held."""
 
@@ -118,6 +122,8 @@ class ReceiveMail:
         self._announce(found, added)
         if not mail.is_auto_reply:
             await self.leads.touch(added.lead_id)
+            for moved in await self.messages.stop_sends(found):
+                self.feed.announce(moved)
         await self.leads.record(added.lead_id, found.id, added.id, excerpt(mail.text, mail.subject))
 
     async def _start(self, mail: Mail, sender: str) -> FoundConversation:

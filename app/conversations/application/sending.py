@@ -10,6 +10,7 @@ from app.conversations.domain.delivery import DUE, Reason
 from app.conversations.domain.errors import ConversationNotFound
 from app.conversations.domain.events import ConversationUpdated, MessageCreated, MessageUpdated
 from app.conversations.domain.message import MessageStatus, excerpt
+from app.conversations.domain.policy import refuse, sent_again
 from app.conversations.domain.ports import Outgoing, Timeline, Uploads
 from app.conversations.domain.sending import (
     MAX_ATTACHED_BYTES,
@@ -20,6 +21,7 @@ from app.conversations.domain.sending import (
     Outbox,
     SendRequest,
 )
+from app.conversations.domain.templated import Templates, filled
 
 
 class FeedAndBell(Announcer, Waker, Protocol):
@@ -30,6 +32,7 @@ class FeedAndBell(Announcer, Waker, Protocol):
 class SendingUseCases:
     workspace_id: UUID
     outgoing: Outgoing
+    templates: Templates
     uploads: Uploads
     timeline: Timeline
     once: Once
@@ -43,8 +46,13 @@ class SendingUseCases:
         outbox = await self.outgoing.open(self.workspace_id, request.conversation_id)
         if outbox is None:
             raise ConversationNotFound("conversationId")
-        outbox.check("conversationId")
         message_id, departure = self.new_id(), outbox.departure(request)
+        standing = await self.outgoing.standing(self.workspace_id, outbox.conversation_id, departure)
+        refuse(standing, "conversationId", when="notBefore")
+        if request.template_id:
+            request = filled(
+                request, await self.templates.texts(self.workspace_id, outbox, request.template_id)
+            )
         subject = outbox.subject_of(request)
         files = await self._take(request.attachment_tokens, author_id)
         position = await self.outgoing.add(
@@ -56,6 +64,7 @@ class SendingUseCases:
             body=request.body,
             files=files,
             not_before=departure,
+            time_zone=standing.time_zone,
         )
         await self.timeline.record_sent(
             outbox.lead_id,
@@ -66,10 +75,7 @@ class SendingUseCases:
             content=excerpt(request.body, subject),
         )
         await self.once.remember(idempotency_key, message_id)
-        status = MessageStatus.SCHEDULED if departure else MessageStatus.QUEUED
-        self._announce(outbox, message_id, position, status)
-        if departure is None:
-            self.work.wake(DUE, outbox.account_id)
+        self._announce(outbox, message_id, position, is_scheduled=departure is not None)
         return message_id
 
     async def cancel_message(self, message_id: UUID) -> None:
@@ -92,7 +98,8 @@ class SendingUseCases:
         outbox, status = await self._find(message_id)
         if status not in (MessageStatus.FAILED, MessageStatus.UNKNOWN):
             raise NotResendable(message_id, status)
-        outbox.check("id")
+        standing = await self.outgoing.standing(self.workspace_id, outbox.conversation_id, None)
+        refuse(sent_again(standing), "id", when="id")
         before = await self.outgoing.resend(self.workspace_id, message_id)
         if before is None:
             raise NotResendable(message_id, await self._status(message_id))
@@ -116,7 +123,9 @@ class SendingUseCases:
         """As it is by now: the move that was lost to has committed."""
         return (await self._find(message_id))[1]
 
-    def _announce(self, outbox: Outbox, message_id: UUID, position: int, status: MessageStatus) -> None:
+    def _announce(self, outbox: Outbox, message_id: UUID, position: int, *, is_scheduled: bool) -> None:
+        if not is_scheduled:
+            self.work.wake(DUE, outbox.account_id)
         self.work.announce(
             MessageCreated(
                 entity_ids=[message_id],
@@ -126,7 +135,7 @@ class SendingUseCases:
                     "leadId": str(outbox.lead_id),
                     "position": position,
                     "authorKind": ActorKind.HUMAN,
-                    "status": status,
+                    "status": MessageStatus.SCHEDULED if is_scheduled else MessageStatus.QUEUED,
                 },
             )
         )

@@ -4,6 +4,7 @@ A provider is called only after the intent is committed, and what may have gone 
 the provider takes our key (delivery.md 3.2).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,11 +16,18 @@ from app.conversations.domain.message import MessageStatus
 
 DUE = "delivery"
 """The kind of due row; it rings by account."""
-RETRY_WAITS_S = (2, 8, 32)
-"""Before the second, third and fourth call; then it has failed."""
+SEND_BATCH = "send_batch"
+"""The kind of those that a batch sends, at its own pace."""
+RETRY_WAITS_S = (2, 8, 32, 300, 900, 3600)
+"""Before the second call, the third and so on; after the last it has failed. A server that greylists takes a message
+from strangers after five to fifteen minutes (RFC 6647)."""
 MAX_CALLS = len(RETRY_WAITS_S) + 1
 MAX_WAIT_S = 3600
 """The longest a provider may ask us to wait."""
+BATCH_NOT_RUNNING = "BATCH_NOT_RUNNING"
+"""What a batch's delivery waits for while its batch is paused."""
+BRAKE_S = 60
+"""How long an account sends no batches after its provider found it too fast, where it did not say how long."""
 MAX_ERROR = 500
 MAX_REFERENCES = 20
 """A References header names so many messages at most: the nearest ones."""
@@ -81,6 +89,19 @@ class Reason(StrEnum):
     LEAD_DELETED = "LEAD_DELETED"
     SUPPRESSED = "SUPPRESSED"
     CANCELED_BY_USER = "CANCELED_BY_USER"
+    BULK_SEND_CANCELED = "BULK_SEND_CANCELED"
+    REPLIED = "REPLIED"
+    """The lead answered before its turn came."""
+    NO_ADDRESS = "NO_ADDRESS"
+    """The lead has lost its address since the launch."""
+    SAME_ADDRESS = "SAME_ADDRESS"
+    """Its address belongs to a lead that was sent the same before."""
+    SAME_PERSON = "SAME_PERSON"
+    """A lead that was merged into this one was sent the same before."""
+    MISSING_VARIABLE = "MISSING_VARIABLE"
+    """The template asks for a value, without a fallback, that the lead does not have."""
+    DAILY_LIMIT = "DAILY_LIMIT"
+    """The day's allowance of its account or its domain is used up: it waits for the next."""
     NO_ANSWER = "NO_ANSWER"
     """The worker did not outlive the call, or nothing was heard within its time."""
     SENDER_ERROR = "SENDER_ERROR"
@@ -129,6 +150,12 @@ class Intent:
     attachments: Sequence[Attachment]
     shown: MessageStatus
     """What the message showed before."""
+    send_batch_id: UUID | None = None
+    """Of a batch's recipient, also where a person sends it again."""
+    may_opt_out: bool = False
+    """Of a batch or a rule: nobody wrote it for its recipient alone."""
+    locale: str = "en"
+    """The workspace's."""
 
     @property
     def key(self) -> str:
@@ -143,6 +170,18 @@ class Refused:
     conversation_id: UUID
     shown: MessageStatus
     becomes: MessageStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """A batch's delivery that went back to be queued: not because of its recipient."""
+
+    waits_for: str
+
+    @property
+    def is_of_all(self) -> bool:
+        """Its batch or its account does not send now: the others in hand need not be tried."""
+        return self.waits_for == BATCH_NOT_RUNNING or self.waits_for.startswith("ACCOUNT_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +208,45 @@ class Recorded:
 def provider_key(delivery_id: UUID, resend: int) -> str:
     """The same for every automatic try; another after a person pressed "send again"."""
     return f"{delivery_id}-{resend}" if resend else str(delivery_id)
+
+
+TOO_FAST = re.compile(
+    r"too (many|much|fast)|throttl|\brate\b|rate.?limit|limit\w* (was |is |been )?(exceeded|reached)|quota|slow down",
+    re.IGNORECASE,
+)
+GREYLISTED = re.compile(r"gr[ae]y.?list", re.IGNORECASE)
+OF_THE_MAILBOX = re.compile(
+    r"\b4\.[12]\.\d|\b(mailbox|inbox)\b.{0,40}\b(full|quota)\b|\brecipient\b.{0,30}\bquota\b|\breceiving mail\b",
+    re.IGNORECASE,
+)
+"""What speaks of the recipient's address or mailbox: enhanced status codes (RFC 3463), or words where there is none. It
+would else brake its account every minute, for ever."""
+
+
+def brake_of(answer: Answer) -> float | None:
+    """For how many seconds the account is to send no batches: its provider says that it sends too fast. None: it says
+    nothing of the kind; greylisting and a full mailbox are about one recipient."""
+    if not isinstance(answer, Retry) or answer.is_busy or answer.is_account_broken:
+        return None
+    said = f"{answer.code} {answer.message}"
+    if GREYLISTED.search(said) or OF_THE_MAILBOX.search(said) or not TOO_FAST.search(said):
+        return None
+    return min(answer.after_s or BRAKE_S, MAX_WAIT_S)
+
+
+def settle_of_batch(answer: Answer, *, calls: int, is_idempotent: bool, jitter: float) -> Settled:
+    """As `settle`, but what ails the account fails no recipient: they wait until it is seen to."""
+    if isinstance(answer, Retry) and (answer.is_account_broken or brake_of(answer) is not None):
+        error = f"{answer.code}: {answer.message}"[:MAX_ERROR]
+        return Settled(
+            status=DeliveryStatus.QUEUED,
+            shows=None,
+            outcome=type(answer).__name__.upper(),
+            code=answer.code,
+            error=error,
+            wait_s=brake_of(answer) or BRAKE_S,
+        )
+    return settle(answer, calls=calls, is_idempotent=is_idempotent, jitter=jitter)
 
 
 def settle(answer: Answer, *, calls: int, is_idempotent: bool, jitter: float) -> Settled:

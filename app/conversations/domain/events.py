@@ -1,9 +1,11 @@
 """What happened in the inbox. Ids, enum values and numbers only: never a text or an address."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from app.common.domain import Event
+from app.conversations.domain.message import LEFT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +20,11 @@ class MessageUpdated(Event):
     """Its state moved. `entity_ids` is the message; `before` has status, `after` status and conversationId."""
 
     name: ClassVar[str] = "message.updated"
+
+
+def has_left(before: Mapping[str, object], after: Mapping[str, object]) -> bool:
+    """Of what a MessageUpdated says: it went out just now. What a provider tells of it later is nothing new."""
+    return after.get("status") in LEFT and before.get("status") not in LEFT
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,8 +27,9 @@ MOVES: Mapping[MessageStatus, frozenset[MessageStatus]] = {
     MessageStatus.SCHEDULED: frozenset(
         {MessageStatus.SENDING, MessageStatus.FAILED, MessageStatus.CANCELED},
     ),
+    # SCHEDULED: it came to its turn in quiet hours.
     MessageStatus.QUEUED: frozenset(
-        {MessageStatus.SENDING, MessageStatus.FAILED, MessageStatus.CANCELED},
+        {MessageStatus.SCHEDULED, MessageStatus.SENDING, MessageStatus.FAILED, MessageStatus.CANCELED},
     ),
     MessageStatus.SENDING: frozenset(
         {MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.READ, MessageStatus.FAILED}
@@ -50,6 +51,10 @@ MOVES: Mapping[MessageStatus, frozenset[MessageStatus]] = {
 }
 """Every move a message may make (words.md, Message out). SENDING stays SENDING while it waits for another try; back to
 QUEUED leads only "send again"."""
+
+
+LEFT = frozenset({MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.READ})
+"""It has gone out, and stands as that; the first that is told of it may be any of these."""
 
 
 def sources(status: MessageStatus) -> list[MessageStatus]:

@@ -7,15 +7,16 @@ from uuid import UUID
 
 from app.channels.domain.ports import MessageSender
 from app.common.domain import Channel
-from app.conversations.domain.delivery import Intent, Recorded, Refused, Settled
+from app.conversations.domain.delivery import Intent, Postponed, Recorded, Refused, Settled
 from app.conversations.domain.message import MessageStatus
+from app.conversations.domain.policy import Standing
 from app.conversations.domain.sending import AttachedFile, Outbox
 
 
 class DeliveryLedger(Protocol):
     """One claimed delivery's rows, in one transaction (`infrastructure/ledger.py`)."""
 
-    async def intend(self) -> Intent | Refused: ...
+    async def intend(self) -> Intent | Refused | Postponed: ...
 
     async def record(self, intent: Intent, settled: Settled) -> Recorded | None: ...
 
@@ -23,7 +24,8 @@ class DeliveryLedger(Protocol):
         self, workspace_id: UUID, ids: Sequence[UUID]
     ) -> tuple[int, Sequence[tuple[UUID, UUID]]]: ...
 
-    async def give_up(self, reason: str) -> Refused: ...
+    async def give_up(self, reason: str) -> Refused | None:
+        """None: it has no message yet."""
 
 
 class Contacts(Protocol):
@@ -59,6 +61,11 @@ class Outgoing(Protocol):
     ) -> tuple[Outbox, MessageStatus] | None:
         """The conversation of an outbound message, locked, and what the message shows."""
 
+    async def standing(
+        self, workspace_id: UUID, conversation_id: UUID, leaves_at: datetime | None
+    ) -> Standing:
+        """Of a conversation that is open, for a message that would leave then (None: now)."""
+
     async def add(
         self,
         workspace_id: UUID,
@@ -70,6 +77,7 @@ class Outgoing(Protocol):
         body: str,
         files: Sequence[AttachedFile],
         not_before: datetime | None,
+        time_zone: str | None,
     ) -> int:
         """Message, conversation and delivery together; the message's position."""
 
@@ -95,6 +103,6 @@ class Timeline(Protocol):
         channel: Channel,
         conversation_id: UUID,
         message_id: UUID,
-        author_id: UUID,
+        author_id: UUID | None,
         content: str,
     ) -> None: ...

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from app.channels.domain.account import ChannelAccountStatus
 from app.common.domain import Channel, Conflict, Invalid, NotFound, Refusals, SalesPadError, clean_text
 from app.conversations.domain.conversation import ConversationStatus
-from app.conversations.domain.errors import ConversationNotFound
 from app.conversations.domain.message import MAX_BODY, MessageStatus
 
 MAX_SUBJECT = 200
@@ -21,22 +19,6 @@ MAX_AHEAD = timedelta(days=366)
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 REPLY = re.compile(r"\s*(re|aw|res|sv|antw)\s*(\[\d+\])?\s*:", re.IGNORECASE)
 """What mail programs put before the subject of a reply."""
-
-
-class AccountCannotSend(Conflict):
-    def __init__(self, *path: str) -> None:
-        super().__init__(
-            "The account of this conversation is not connected: connect it again, then send.", path=path
-        )
-
-
-class AddressSuppressed(Conflict):
-    def __init__(self, *path: str) -> None:
-        super().__init__(
-            "Nothing may be sent to this address: it bounced, complained or asked not to be written to."
-            " An admin can lift its suppression.",
-            path=path,
-        )
 
 
 class MessageNotFound(NotFound):
@@ -73,12 +55,16 @@ class SendRequest:
     subject: str | None
     attachment_tokens: Sequence[str]
     not_before: datetime | None
+    template_id: UUID | None = None
+    is_templated: bool = False
+    """The template says what the body is; else `template_id` gives the subject alone, where there is none."""
 
     @property
     def fingerprint(self) -> Sequence[object]:
         """What makes it the same request under one idempotencyKey."""
         at = self.not_before.timestamp() if self.not_before else None
-        return [self.conversation_id, self.body, self.subject, list(self.attachment_tokens), at]
+        of_template = [self.template_id] if self.template_id else []
+        return [self.conversation_id, self.body, self.subject, list(self.attachment_tokens), at, *of_template]
 
 
 def send_request(
@@ -88,12 +74,14 @@ def send_request(
     subject: str | None,
     attachment_tokens: Sequence[str],
     not_before: datetime | None,
+    template_id: UUID | None = None,
 ) -> SendRequest:
     """Raises Invalid, or several at once as Refusals."""
     refusals: list[SalesPadError] = []
     clean_body, clean_subject = "", None
+    is_templated = template_id is not None and body is None
     try:
-        clean_body = clean_text(body or "", "body", max_length=MAX_BODY)
+        clean_body = "" if is_templated else clean_text(body or "", "body", max_length=MAX_BODY)
     except Invalid as refusal:
         refusals.append(refusal)
     try:
@@ -110,6 +98,8 @@ def send_request(
         subject=clean_subject or None,
         attachment_tokens=attachment_tokens,
         not_before=not_before,
+        template_id=template_id,
+        is_templated=is_templated,
     )
 
 
@@ -145,20 +135,9 @@ class Outbox:
     is_dormant: bool
     subject: str | None
     message_count: int
-    account_status: ChannelAccountStatus
     is_lead_deleted: bool
-    is_suppressed: bool
     now: datetime
     """The database's."""
-
-    def check(self, *path: str) -> None:
-        """Raises what stands in the way of sending here at all, at `path`."""
-        if self.is_lead_deleted:
-            raise ConversationNotFound(*path)
-        if self.account_status is ChannelAccountStatus.DISCONNECTED:
-            raise AccountCannotSend(*path)
-        if self.is_suppressed:
-            raise AddressSuppressed(*path)
 
     def subject_of(self, request: SendRequest) -> str:
         """Raises Invalid for the first message without one: no mail says nothing in its subject by oversight."""

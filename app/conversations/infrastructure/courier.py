@@ -5,8 +5,10 @@ its record outlasts an outage of the database: only then does what the provider 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from datetime import datetime
 from secrets import SystemRandom
+from typing import Any, TypeVar
 from uuid import UUID
 
 from app.channels.domain.account import ChannelAccountStatus
@@ -25,20 +27,34 @@ from app.common.domain import Channel, Direction
 from app.common.leases import Claim, LostLease
 from app.common.work import Doors, Unavailable, Work
 from app.conversations.application.delivering import Delivering
-from app.conversations.domain.delivery import Intent, Reason, Settled, settle
+from app.conversations.domain.delivery import Intent, Reason, Settled, settle, settle_of_batch
 from app.conversations.domain.ports import Senders
 from app.conversations.infrastructure.ledger import Ledger, overdue
+from app.conversations.infrastructure.pacing import postpone, spend
+from app.conversations.infrastructure.quiet import hold_till, quiet_until
+from app.conversations.infrastructure.unsubscribe import unsubscribe_url
 from app.files.wiring import file_store
 from app.leads.domain.contact import SuppressionReason
 from app.leads.wiring import suppress, touch
 from app.settings import Settings
 
+Done = TypeVar("Done")
 ACCOUNTS_MAX = 1000
 OUTAGE_WAIT_S = 0.5
 BACKSTOP_S = 1
 """A sender keeps to `send_timeout_s` itself, and knows best how far it came; after this much more it is cut off."""
 LATE = Retry("LATE", "The worker was held up between the intent and the call.")
 NO_ACCOUNT = Retry("ACCOUNT_UNREADABLE", "Connect the account again.", is_account_broken=True)
+
+
+class _DayUsedUp(Exception):
+    def __init__(self, until: datetime) -> None:
+        self.until = until
+
+
+class _QuietNow(Exception):
+    def __init__(self, until: datetime) -> None:
+        self.until = until
 
 
 class Courier:
@@ -48,32 +64,62 @@ class Courier:
         self._settings, self._senders = settings, senders
         self._files = file_store(settings)
         self._accounts: dict[tuple[object, ...], SendingAccount] = {}
-        self._calls: set[asyncio.Task[bool]] = set()
+        self._calls: set[asyncio.Task[object]] = set()
         self._random = SystemRandom()
-        self._call_s = settings.send_timeout_s + BACKSTOP_S
+        self.call_s = settings.send_timeout_s + BACKSTOP_S
+        """What a call takes at most."""
 
     async def close(self) -> None:
         if self._calls:
-            await asyncio.wait(self._calls, timeout=self._call_s)
+            await asyncio.wait(self._calls, timeout=self.call_s)
         await self._senders.close()
 
     async def deliver(
         self, doors: Doors, settings: Settings, claim: Claim, is_stopping: Callable[[], bool]
     ) -> bool:
-        """Hands one over and records what became of it. Raises LostLease, Unavailable."""
-        call_by = asyncio.get_running_loop().time() + settings.delivery_lease_s - self._call_s
-        async with doors.open_work(claim.workspace_id, plans_once=True) as work:
-            ledger = Ledger(work, claim, lease_s=settings.delivery_lease_s)
-            intent = await delivering(work, ledger).intend()
-            account = await self._account(work, intent) if intent else None
+        """Hands one over and records what became of it; or has it wait, where the day's allowance is used up or the
+        lead's hours are quiet.
+
+        Raises LostLease, Unavailable.
+        """
+        call_by = asyncio.get_running_loop().time() + settings.delivery_lease_s - self.call_s
+        try:
+            intent, account = await self._intend(doors, settings, claim)
+        except _DayUsedUp as used_up:
+            async with doors.open_work(claim.workspace_id) as work:
+                await postpone(work, claim, until=used_up.until)
+            return True
+        except _QuietNow as quiet:
+            async with doors.open_work(claim.workspace_id) as work:
+                await hold_till(work, claim, quiet.until)
+            return True
         if intent is None:
             return True
-        call = asyncio.create_task(self._carry(doors, claim, intent, account, call_by))
-        self._calls.add(call)
-        call.add_done_callback(self._calls.discard)
-        if not await asyncio.shield(call):
+        if not await self.ended(self._carry(doors, claim, intent, account, call_by)):
             raise LostLease
         return True
+
+    async def _intend(
+        self, doors: Doors, settings: Settings, claim: Claim
+    ) -> tuple[Intent | None, SendingAccount | None]:
+        """Raises _DayUsedUp, _QuietNow: then nothing of it has happened."""
+        async with doors.open_work(claim.workspace_id, plans_once=True) as work:
+            intent = await delivering(work, Ledger(work, claim, lease_s=settings.delivery_lease_s)).intend()
+            if intent is None:
+                return None, None
+            account = await self.account(work, intent)
+            if (until := await quiet_until(work, claim)) is not None:
+                raise _QuietNow(until)
+            if (until := await spend(work, claim.workspace_id, intent.account_id)) is not None:
+                raise _DayUsedUp(until)
+            return intent, account
+
+    async def ended(self, calling: Coroutine[Any, Any, Done]) -> Done:
+        """What has begun is brought to its end, whoever waits for it no longer."""
+        call = asyncio.create_task(calling)
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        return await asyncio.shield(call)
 
     async def give_up(self, doors: Doors, claim: Claim, error: str) -> None:
         """Raises LostLease."""
@@ -92,7 +138,7 @@ class Courier:
                 ended += await delivering(work, ledger).end_overdue(workspace_id, ids)
         return ended
 
-    async def _account(self, work: Work, intent: Intent) -> SendingAccount | None:
+    async def account(self, work: Work, intent: Intent) -> SendingAccount | None:
         """Decrypted once, for as long as its row says the same."""
         if (known := self._accounts.get(intent.account_version)) is not None:
             return known
@@ -106,6 +152,13 @@ class Courier:
     async def _carry(
         self, doors: Doors, claim: Claim, intent: Intent, account: SendingAccount | None, call_by: float
     ) -> bool:
+        answer, settled = await self.call(intent, account, call_by)
+        return await self.record(doors, claim, intent, answer, settled)
+
+    async def call(
+        self, intent: Intent, account: SendingAccount | None, call_by: float
+    ) -> tuple[Answer, Settled]:
+        """The one way to a provider; what it said, and what becomes of the delivery. Never raises."""
         sender = self._senders.of(Channel(intent.channel))
         if account is None:
             answer: Answer = NO_ACCOUNT
@@ -113,17 +166,18 @@ class Courier:
             answer = LATE
         else:
             answer = await self._call(sender, account, intent)
-        settled = settle(
+        rule = settle_of_batch if intent.send_batch_id and not intent.resend else settle
+        settled = rule(
             answer,
             calls=intent.calls,
             is_idempotent=sender.is_idempotent,
             jitter=self._random.uniform(0.8, 1.2),
         )
-        return await self._record(doors, claim, intent, answer, settled)
+        return answer, settled
 
     async def _call(self, sender: MessageSender, account: SendingAccount, intent: Intent) -> Answer:
         try:
-            async with asyncio.timeout(self._call_s):
+            async with asyncio.timeout(self.call_s):
                 return await sender.send(account, self._message(account, intent))
         except TimeoutError:
             return Unknown(Reason.NO_ANSWER, "The provider did not answer in time.")
@@ -154,9 +208,13 @@ class Courier:
                 OutboundFile(one.name, one.media_type, self._files.path(intent.workspace_id, one.file_id))
                 for one in intent.attachments
             ],
+            unsubscribe_url=unsubscribe_url(self._settings, intent.workspace_id, intent.id)
+            if intent.may_opt_out
+            else None,
+            locale=intent.locale,
         )
 
-    async def _record(
+    async def record(
         self, doors: Doors, claim: Claim, intent: Intent, answer: Answer, settled: Settled
     ) -> bool:
         """Waits an outage out, however long: a record that comes late still counts where it is sure.

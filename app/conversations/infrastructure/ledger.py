@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy import ARRAY, Text, Uuid, bindparam, text
 
-from app.channels.domain.account import ChannelAccountStatus, Side
+from app.channels.domain.account import ChannelAccountStatus
 from app.common.database import Statement
 from app.common.leases import Claim, LostLease
 from app.common.work import Work
@@ -19,52 +19,53 @@ from app.conversations.domain.delivery import (
     MAX_REFERENCES,
     Attachment,
     Intent,
+    Postponed,
     Reason,
     Recorded,
     Refused,
     Settled,
 )
 from app.conversations.domain.message import MessageStatus, sources
+from app.conversations.infrastructure.batch_verdict import BATCH_REFUSAL, QUIET_UNTIL, RUN_AT, WAITS_FOR
 
 INTEND = Statement(
     text(
         """
-        WITH held AS (
-            SELECT d.id, d.resend, d.message_id, d.conversation_id, c.lead_id, d.account_id, d.position,
+        WITH found AS (
+            SELECT d.id, d.resend, d.message_id, d.conversation_id, c.lead_id, d.account_id, d.position, d.run_at,
+                d.send_batch_id, d.origin_kind <> 'MESSAGE' AS may_opt_out, b.status AS batch_status, w.locale,
+                {quiet_until} AS quiet_until,
                 m.status AS shown, m.subject, m.body, coalesce(m.not_before, m.created_at) AS dated,
                 c.contact_address, l.name AS lead_name,
                 a.channel, a.smtp_secret, a.name AS account_name, a.address AS account_address,
                 a.status AS account_status,
                 '<' || d.id::text || CASE WHEN d.resend > 0 THEN '-' || d.resend::text ELSE '' END || '@'
                     || split_part(a.address, '@', -1) || '>' AS rfc_message_id,
-                CASE
-                    WHEN a.status = 'DISCONNECTED' THEN 'ACCOUNT_DISCONNECTED'
-                    WHEN a.status = 'NEEDS_REAUTH' AND a.smtp_secret IS NOT NULL AND d.resend = 0
-                            AND a.status_reason LIKE cast(:sending_side as text) || '%'
-                        THEN 'ACCOUNT_NEEDS_REAUTH'
-                    WHEN l.deleted_at IS NOT NULL THEN 'LEAD_DELETED'
-                    WHEN EXISTS (
-                        SELECT FROM suppression s
-                        WHERE s.workspace_id = d.workspace_id AND (s.channel IS NULL OR s.channel = c.channel)
-                            AND (
-                                s.value IN (c.contact_address, '@' || split_part(c.contact_address, '@', -1))
-                                OR s.lead_id = c.lead_id
-                            )
-                    ) THEN 'SUPPRESSED'
-                END AS refusal
+                nullif({refusal}, CASE WHEN d.resend > 0 THEN 'ACCOUNT_NEEDS_REAUTH' END) AS refusal
             FROM delivery d
                 JOIN message m ON (m.workspace_id, m.id) = (d.workspace_id, d.message_id)
                 JOIN conversation c ON (c.workspace_id, c.id) = (d.workspace_id, d.conversation_id)
                 JOIN channel_account a ON (a.workspace_id, a.id) = (d.workspace_id, d.account_id)
                 JOIN lead l ON (l.workspace_id, l.id) = (c.workspace_id, c.lead_id)
+                JOIN workspace w ON w.id = d.workspace_id
+                LEFT JOIN send_batch b
+                    ON b.workspace_id = d.workspace_id AND b.id = d.send_batch_id AND d.resend = 0
             WHERE d.workspace_id = cast(:workspace_id as uuid) AND d.id = cast(:id as uuid)
                 AND d.token = cast(:token as uuid) AND d.status = 'claimed' AND d.lease_until > now()
             FOR UPDATE OF d
+        ), held AS (
+            SELECT h.*, {waits_for} AS waits_for FROM found h
         ), refused AS (
             SELECT h.*, CASE WHEN h.refusal LIKE 'ACCOUNT_%' THEN 'FAILED' ELSE 'CANCELED' END AS becomes
-            FROM held h WHERE h.refusal IS NOT NULL
+            FROM held h WHERE h.refusal IS NOT NULL AND h.waits_for IS NULL
+        ), postponed AS (
+            UPDATE delivery d SET status = 'queued', attempt = greatest(d.attempt - 1, 0), token = NULL,
+                lease_until = NULL, run_at = {run_at}, quiet_until = h.quiet_until
+            FROM held h
+            WHERE d.workspace_id = cast(:workspace_id as uuid) AND d.id = h.id AND h.waits_for IS NOT NULL
         ), dropped AS (
-            UPDATE delivery d SET status = lower(r.becomes), error = r.refusal, token = NULL, lease_until = NULL
+            UPDATE delivery d SET status = lower(r.becomes), error = r.refusal, token = NULL, lease_until = NULL,
+                settled_at = CASE WHEN r.becomes = 'FAILED' THEN now() END
             FROM refused r
             WHERE d.workspace_id = cast(:workspace_id as uuid) AND d.id = r.id AND d.status = 'claimed'
         ), moved AS (
@@ -72,7 +73,7 @@ INTEND = Statement(
                 lease_until = now() + cast(:lease_s as float) * interval '1 second'
             FROM held h
             WHERE d.workspace_id = cast(:workspace_id as uuid) AND d.id = h.id AND d.status = 'claimed'
-                AND h.refusal IS NULL
+                AND h.refusal IS NULL AND h.waits_for IS NULL
         ), parent AS (
             SELECT p.rfc_message_id, p.thread_ids
             FROM held h JOIN message p
@@ -89,7 +90,7 @@ INTEND = Statement(
                 rfc_message_id = CASE WHEN r.id IS NULL THEN h.rfc_message_id ELSE m.rfc_message_id END,
                 thread_ids = thread.ids
             FROM thread, held h LEFT JOIN refused r ON r.id = h.id
-            WHERE m.workspace_id = cast(:workspace_id as uuid) AND m.id = h.message_id
+            WHERE m.workspace_id = cast(:workspace_id as uuid) AND m.id = h.message_id AND h.waits_for IS NULL
                 AND (m.status = ANY (:may_send) OR (m.status = 'SENDING' AND r.id IS NULL)
                     OR (r.becomes = 'FAILED' AND m.status = ANY (:may_fail))
                     OR (r.becomes = 'CANCELED' AND m.status = ANY (:may_cancel)))
@@ -99,7 +100,8 @@ INTEND = Statement(
                 ON t.workspace_id = cast(:workspace_id as uuid) AND t.delivery_id = h.id
         ), evidence AS (
             INSERT INTO delivery_attempt (workspace_id, delivery_id, n, resend)
-            SELECT cast(:workspace_id as uuid), h.id, tried.n, h.resend FROM held h, tried WHERE h.refusal IS NULL
+            SELECT cast(:workspace_id as uuid), h.id, tried.n, h.resend
+            FROM held h, tried WHERE h.refusal IS NULL AND h.waits_for IS NULL
         )
         SELECT h.*, r.becomes, tried.n, tried.calls, thread.ids AS thread_ids,
             ARRAY (
@@ -109,7 +111,10 @@ INTEND = Statement(
                 ORDER BY x.position
             ) AS attachments
         FROM tried, thread, held h LEFT JOIN refused r ON r.id = h.id
-        """
+        """.replace("{refusal}", BATCH_REFUSAL.format(c_address="c.contact_address"))
+        .replace("{quiet_until}", QUIET_UNTIL)
+        .replace("{waits_for}", WAITS_FOR)
+        .replace("{run_at}", RUN_AT)
     ).bindparams(*(bindparam(name, type_=ARRAY(Text)) for name in ("may_send", "may_fail", "may_cancel")))
 )
 RECORD = Statement(
@@ -139,6 +144,7 @@ RECORD = Statement(
                 error = cast(:error as text), provider_id = coalesce(cast(:provider_id as text), d.provider_id),
                 run_at = CASE WHEN cast(:status as text) = 'queued' AND NOT h.is_late
                     THEN now() + cast(:wait_s as float) * interval '1 second' ELSE d.run_at END,
+                settled_at = CASE WHEN cast(:status as text) <> 'queued' OR h.is_late THEN now() END,
                 token = NULL, lease_until = NULL
             FROM held h
             WHERE d.workspace_id = cast(:workspace_id as uuid) AND d.id = h.id
@@ -188,7 +194,8 @@ END_OVERDUE = Statement(
             FOR UPDATE OF d SKIP LOCKED
         ), moved AS (
             UPDATE delivery d SET status = CASE WHEN o.may_repeat THEN 'queued' ELSE 'unknown' END,
-                error = cast(:reason as text), token = NULL, lease_until = NULL, run_at = now()
+                error = cast(:reason as text), token = NULL, lease_until = NULL, run_at = now(),
+                settled_at = CASE WHEN NOT o.may_repeat THEN now() END
             FROM over o
             WHERE d.workspace_id = cast(:workspace_id as uuid) AND d.id = o.id
         ), shown AS (
@@ -211,16 +218,18 @@ GIVE_UP = Statement(
     text(
         """
         WITH moved AS (
-            UPDATE delivery SET status = 'failed', error = cast(:reason as text), token = NULL, lease_until = NULL
+            UPDATE delivery SET status = 'failed', error = cast(:reason as text), token = NULL, lease_until = NULL,
+                settled_at = now()
             WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:id as uuid)
                 AND token = cast(:token as uuid) AND status = 'claimed'
             RETURNING message_id
+        ), shown AS (
+            UPDATE message m SET status = 'FAILED', error = cast(:reason as text)
+            FROM moved
+            WHERE m.workspace_id = cast(:workspace_id as uuid) AND m.id = moved.message_id AND m.status = ANY (:sources)
+            RETURNING m.id, m.conversation_id, old.status AS shown
         )
-        UPDATE message m SET status = 'FAILED', error = cast(:reason as text)
-        FROM moved, message before
-        WHERE m.workspace_id = cast(:workspace_id as uuid) AND m.id = moved.message_id
-            AND before.workspace_id = m.workspace_id AND before.id = m.id AND m.status = ANY (:sources)
-        RETURNING m.id, m.conversation_id, before.status AS shown
+        SELECT shown.* FROM moved LEFT JOIN shown ON true
         """
     ).bindparams(bindparam("sources", type_=ARRAY(Text)))
 )
@@ -240,8 +249,9 @@ class Ledger:
         assert self._claim is not None
         return self._claim
 
-    async def intend(self) -> Intent | Refused:
-        """Committed before the provider is called; the lease begins anew. Raises LostLease: then do not call."""
+    async def intend(self) -> Intent | Refused | Postponed:
+        """Committed before the provider is called; the lease begins anew. Of a batch's delivery, the batch is held
+        (`batch_ledger.hold`). Raises LostLease: then do not call."""
         claim = self.claim
         row = await self._work.fetch_one(
             INTEND,
@@ -250,13 +260,14 @@ class Ledger:
             token=claim.token,
             lease_s=self._lease_s,
             references=MAX_REFERENCES,
-            sending_side=Side.SENDING,
             may_send=sources(MessageStatus.SENDING),
             may_fail=sources(MessageStatus.FAILED),
             may_cancel=sources(MessageStatus.CANCELED),
         )
         if row is None:
             raise LostLease
+        if row["waits_for"] is not None:
+            return Postponed(row["waits_for"])
         if row["becomes"] is not None:
             return Refused(
                 message_id=row["message_id"],
@@ -307,8 +318,8 @@ class Ledger:
         )
         return len(rows), [(row["message_id"], row["conversation_id"]) for row in rows if row["is_shown"]]
 
-    async def give_up(self, reason: str) -> Refused:
-        """Raises LostLease."""
+    async def give_up(self, reason: str) -> Refused | None:
+        """None: it has no message yet. Raises LostLease."""
         claim = self.claim
         row = await self._work.fetch_one(
             GIVE_UP,
@@ -320,6 +331,8 @@ class Ledger:
         )
         if row is None:
             raise LostLease
+        if row["id"] is None:
+            return None
         return Refused(
             message_id=row["id"],
             conversation_id=row["conversation_id"],
@@ -360,4 +373,7 @@ def _intent(claim: Claim, row: asyncpg.Record) -> Intent:
         thread_ids=row["thread_ids"],
         attachments=[Attachment(UUID(id), name, media_type) for id, name, media_type in row["attachments"]],
         shown=MessageStatus(row["shown"]),
+        send_batch_id=row["send_batch_id"],
+        may_opt_out=row["may_opt_out"],
+        locale=row["locale"],
     )

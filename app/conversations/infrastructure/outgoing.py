@@ -10,30 +10,22 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy import ARRAY, Text, Uuid, bindparam, text
 
-from app.channels.domain.account import ChannelAccountStatus
 from app.common.database import Statement
 from app.common.domain import Channel
 from app.common.work import Reads, Work
 from app.conversations.domain.conversation import ConversationStatus
 from app.conversations.domain.message import MessageStatus, sources
+from app.conversations.domain.policy import Standing
 from app.conversations.domain.search import search_text
 from app.conversations.domain.sending import AttachedFile, Outbox
 from app.conversations.infrastructure.search import LEXEMES
+from app.conversations.infrastructure.standings import standings
 
 OPEN = """
     SELECT c.id, c.account_id, c.lead_id, c.channel, c.contact_address, c.status, c.is_dormant, c.subject,
-        c.message_count, l.name AS lead_name, l.deleted_at IS NOT NULL AS is_lead_deleted,
-        a.status AS account_status, now() AS now,
-        EXISTS (
-            SELECT FROM suppression s
-            WHERE s.workspace_id = c.workspace_id AND (s.channel IS NULL OR s.channel = c.channel)
-                AND (
-                    s.value IN (c.contact_address, '@' || split_part(c.contact_address, '@', -1))
-                    OR s.lead_id = c.lead_id
-                )
-        ) AS is_suppressed
+        c.message_count, l.name AS lead_name, now() AS now,
+        l.deleted_at IS NOT NULL AS is_lead_deleted
     FROM conversation c
-        JOIN channel_account a ON (a.workspace_id, a.id) = (c.workspace_id, c.account_id)
         JOIN lead l ON (l.workspace_id, l.id) = (c.workspace_id, c.lead_id){source}
     WHERE c.workspace_id = cast(:workspace_id as uuid) AND {condition}
     FOR UPDATE OF c
@@ -64,7 +56,8 @@ ADD = Statement(
                 waiting_since = NULL, status = 'OPEN', snoozed_until = NULL, is_dormant = false,
                 subject = cast(:subject as text), updated_at = now()
             WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:conversation_id as uuid)
-            RETURNING workspace_id, id, account_id, lead_id, message_count AS position, inbound_count
+            RETURNING workspace_id, id, account_id, lead_id, message_count AS position, inbound_count,
+                old.waiting_since AS answers_since
         ), said AS (
             INSERT INTO message (workspace_id, id, conversation_id, position, account_id, direction, author_kind,
                 author_id, subject, body, status, not_before, inbound_count, lexemes)
@@ -79,9 +72,10 @@ ADD = Statement(
             FROM place, unnest(:file_ids) WITH ORDINALITY AS f(id, n)
         ), due AS (
             INSERT INTO delivery (workspace_id, status, run_at, account_id, lead_id, origin_kind, origin_id,
-                conversation_id, position, message_id)
+                conversation_id, position, message_id, time_zone, answers_since)
             SELECT workspace_id, 'queued', coalesce(cast(:not_before as timestamptz), now()), account_id, lead_id,
-                'MESSAGE', cast(:message_id as uuid), id, position, cast(:message_id as uuid)
+                'MESSAGE', cast(:message_id as uuid), id, position, cast(:message_id as uuid),
+                cast(:time_zone as text), answers_since
             FROM place
         )
         SELECT position FROM place
@@ -106,7 +100,11 @@ CANCEL = Statement(
             SELECT coalesce(max(m.position), 0) AS position FROM message m
             WHERE m.workspace_id = cast(:workspace_id as uuid) AND m.direction = 'OUTBOUND'
                 AND m.conversation_id = cast(:conversation_id as uuid) AND m.id <> cast(:message_id as uuid)
-                AND m.status NOT IN ('CANCELED', 'FAILED')
+                AND m.status NOT IN ('CANCELED', 'FAILED') AND NOT EXISTS (
+                    SELECT FROM delivery b
+                    WHERE b.workspace_id = m.workspace_id AND b.message_id = m.id
+                        AND (b.send_batch_id IS NOT NULL OR b.origin_kind = 'AUTOMATION')
+                )
         ), waiting AS (
             UPDATE conversation c SET updated_at = now(), waiting_since = (
                 SELECT min(m.created_at) FROM message m
@@ -125,7 +123,7 @@ RESEND = Statement(
         """
         WITH moved AS (
             UPDATE delivery d SET status = 'queued', resend = d.resend + 1, attempt = 0, run_at = now(), error = NULL,
-                provider_id = NULL, token = NULL, lease_until = NULL
+                provider_id = NULL, token = NULL, lease_until = NULL, settled_at = NULL
             FROM message m
             WHERE d.workspace_id = cast(:workspace_id as uuid) AND d.message_id = cast(:message_id as uuid)
                 AND m.workspace_id = d.workspace_id AND m.id = d.message_id
@@ -167,6 +165,12 @@ class OutgoingRepository:
         )
         return _outbox(row) if row else None
 
+    async def standing(
+        self, workspace_id: UUID, conversation_id: UUID, leaves_at: datetime | None
+    ) -> Standing:
+        found = await standings(self._work, workspace_id, [conversation_id], leaves_at=leaves_at)
+        return found[conversation_id]
+
     async def _opened(self, statement: Statement, **values: object) -> "asyncpg.Record | None":
         """Twice: in the statement that waited for a merge the conversation is still another lead's."""
         return await self._work.fetch_one(statement, **values) or await self._work.fetch_one(
@@ -195,6 +199,7 @@ class OutgoingRepository:
         body: str,
         files: Sequence[AttachedFile],
         not_before: datetime | None,
+        time_zone: str | None,
     ) -> int:
         row = await self._work.fetch_one(
             ADD,
@@ -213,6 +218,7 @@ class OutgoingRepository:
             ),
             file_ids=[file.id for file in files],
             not_before=not_before,
+            time_zone=time_zone,
         )
         assert row is not None, "the conversation is locked, so it is there"
         return int(row["position"])
@@ -230,6 +236,7 @@ class OutgoingRepository:
         )
 
     async def resend(self, workspace_id: UUID, message_id: UUID) -> MessageStatus | None:
+        """One of a batch too leaves by the claims of people's messages: the batch is not looked at for it."""
         return await self._moved(
             RESEND, MessageStatus.QUEUED, workspace_id=workspace_id, message_id=message_id
         )
@@ -251,8 +258,6 @@ def _outbox(row: asyncpg.Record) -> Outbox:
         is_dormant=row["is_dormant"],
         subject=row["subject"],
         message_count=row["message_count"],
-        account_status=ChannelAccountStatus(row["account_status"]),
         is_lead_deleted=row["is_lead_deleted"],
-        is_suppressed=row["is_suppressed"],
         now=row["now"],
     )

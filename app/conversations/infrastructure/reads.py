@@ -49,7 +49,10 @@ from app.leads.wiring import join_lead, lead_fields
 assignee, author = app_user.alias("assignee"), app_user.alias("author")
 last, account = message.alias("last_message"), channel_account.alias("account")
 
-ACCOUNT_FIELDS = ("channel", "name", "address", "status", "status_reason", "daily_limit", "inbound_token")
+ACCOUNT_FIELDS = (
+    *("channel", "name", "address", "status", "status_reason"),
+    *("daily_limit", "rate_per_minute", "burst", "feedback_provider", "inbound_token"),
+)
 USER_FIELDS = ("name", "email", "locale")
 MESSAGE_FIELDS = (
     *("position", "direction", "author_kind", "subject", "body", "quoted_text", "html_body"),

@@ -16,6 +16,8 @@ from app.common.database import Statement
 from app.common.leases import Claim, LostLease
 from app.common.work import Reads
 from app.conversations.domain.conversation import OPENED_BY_REPLY, ConversationStatus
+from app.conversations.domain.delivery import Reason
+from app.conversations.domain.events import MessageUpdated
 from app.conversations.domain.message import MessageStatus, sources
 from app.conversations.domain.receiving import (
     AddedMessage,
@@ -164,11 +166,44 @@ RETURNED = Statement(
     )
 )
 # What comes back did go out.
-SETTLE_UNKNOWN = Statement(
+SETTLE_BOUNCED = Statement(
     text(
         """
-        UPDATE delivery SET status = 'sent'
-        WHERE workspace_id = cast(:workspace_id as uuid) AND message_id = cast(:id as uuid) AND status = 'unknown'
+        UPDATE delivery SET status = CASE WHEN status = 'unknown' THEN 'sent' ELSE status END, has_bounced = true,
+            settled_at = CASE WHEN status = 'unknown' THEN now() ELSE settled_at END
+        WHERE workspace_id = cast(:workspace_id as uuid) AND message_id = cast(:id as uuid)
+            AND status IN ('sending', 'sent', 'unknown')
+        """
+    )
+)
+# The lead is held, so that no intent of its is under way; what a person sends again is not stopped.
+STOP_SENDS = Statement(
+    text(
+        """
+        WITH theirs AS MATERIALIZED (
+            SELECT id FROM delivery
+            WHERE workspace_id = cast(:workspace_id as uuid) AND (send_batch_id IS NOT NULL OR stops_on_reply)
+                AND NOT has_replied
+                AND (lead_id = cast(:lead_id as uuid) OR conversation_id = cast(:conversation_id as uuid))
+                AND status IN ('queued', 'claimed', 'sending', 'sent', 'unknown')
+            ORDER BY id FOR NO KEY UPDATE
+        ), answered AS (
+            UPDATE delivery d SET has_replied = true
+            FROM theirs t
+            WHERE d.workspace_id = cast(:workspace_id as uuid) AND d.id = t.id
+                AND d.status IN ('sending', 'sent', 'unknown')
+        ), stopped AS (
+            UPDATE delivery d SET status = 'canceled', error = cast(:reason as text), token = NULL, lease_until = NULL
+            FROM theirs t
+            WHERE d.workspace_id = cast(:workspace_id as uuid) AND d.id = t.id
+                AND d.status IN ('queued', 'claimed') AND d.resend = 0
+            RETURNING d.message_id
+        )
+        UPDATE message m SET status = 'CANCELED', error = cast(:reason as text)
+        FROM stopped s
+        WHERE m.workspace_id = cast(:workspace_id as uuid) AND m.id = s.message_id
+            AND m.status = ANY (cast(:may_cancel as text[]))
+        RETURNING m.id, m.conversation_id, old.status AS before
         """
     )
 )
@@ -274,6 +309,17 @@ class InboundRepository:
             status=ConversationStatus(row["status"]),
         )
 
+    async def stop_sends(self, conversation: FoundConversation) -> Sequence[MessageUpdated]:
+        rows = await self._work.fetch(
+            STOP_SENDS,
+            workspace_id=self._account.workspace_id,
+            lead_id=conversation.lead_id,
+            conversation_id=conversation.id,
+            reason=Reason.REPLIED,
+            may_cancel=sources(MessageStatus.CANCELED),
+        )
+        return [_stopped(row) for row in rows]
+
     async def returned(self, message_ids: Sequence[str]) -> ReturnedMessage | None:
         row = await self._fetch_one(RETURNED, message_ids=with_other_copies(message_ids))
         if row is None:
@@ -283,10 +329,18 @@ class InboundRepository:
         )
 
     async def mark_bounced(self, message_id: UUID, error: str) -> MessageStatus | None:
-        await self._fetch_one(SETTLE_UNKNOWN, id=message_id)
+        await self._fetch_one(SETTLE_BOUNCED, id=message_id)
         may_bounce = sources(MessageStatus.BOUNCED)
         row = await self._fetch_one(MARK_BOUNCED, id=message_id, error=error, may_bounce=may_bounce)
         return None if row is None else MessageStatus(row["before"])
+
+
+def _stopped(row: asyncpg.Record) -> MessageUpdated:
+    return MessageUpdated(
+        entity_ids=[row["id"]],
+        before={"status": row["before"]},
+        after={"status": MessageStatus.CANCELED, "conversationId": str(row["conversation_id"])},
+    )
 
 
 def _facts(mail: Mail) -> Mapping[str, object]:

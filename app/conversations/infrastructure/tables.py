@@ -28,6 +28,10 @@ from sqlalchemy.dialects.postgresql import TSVECTOR
 
 from app.common.database import ThingColumns, metadata, tenant_key
 from app.common.leases import DueTable, LeasedColumns
+from app.conversations.infrastructure.batch_tables import send_batch
+
+QUEUED_ALONE = "status = 'queued' AND (send_batch_id IS NULL OR resend > 0)"
+"""People's messages, which do not stand in line behind a batch; also one of a batch that a person sends again."""
 
 
 class ConversationColumns(ThingColumns):
@@ -174,6 +178,13 @@ message = Table(
         postgresql_where=text("rfc_message_id IS NOT NULL"),
     ),
     Index("ix_message_lexemes", "lexemes", postgresql_using="gin"),
+    # Of columns that never change: what is about sending would be written anew with each status (docs/decisions/0047).
+    Index(
+        "ix_message_received",
+        "workspace_id",
+        "created_at",
+        postgresql_where=text("direction = 'INBOUND'"),
+    ),
 )
 
 
@@ -215,6 +226,23 @@ class DeliveryColumns(LeasedColumns, ThingColumns):
     """How often a person pressed "send again": each makes a new provider key."""
     provider_id: Named[str | None] = Column(Text)
     """What the provider calls it. Not unique: a mail server that numbers anew has accepted it all the same."""
+    send_batch_id: Named[UUID | None] = Column(Uuid)
+    """Of a bulk send's recipient. Its conversation and message are made by its first intent: one that was never sent
+    leaves no trace in the inbox."""
+    time_zone: Named[str | None] = Column(Text)
+    """The lead's when it was accepted, for quiet hours; None: the workspace's."""
+    quiet_until: Named[datetime | None] = Column(DateTime(timezone=True))
+    """When the quiet hours end that it was put off by; it waits for them as long as this is its `run_at`."""
+    settled_at: Named[datetime | None] = Column(DateTime(timezone=True))
+    """When it was sent, failed for good or nobody could say any more; None: it is none of these now."""
+    answers_since: Named[datetime | None] = Column(DateTime(timezone=True))
+    """Of a person's answer: the conversation's `waiting_since` until then; None: nobody waited."""
+    stops_on_reply: Named[bool] = Column(Boolean, server_default=text("false"))
+    """Of a rule that acts on silence: whoever answers while it waits here does not get it. A batch's always stops."""
+    has_replied: Named[bool] = Column(Boolean, server_default=text("false"))
+    """The lead answered since it was handed over, on whatever channel."""
+    has_bounced: Named[bool] = Column(Boolean, server_default=text("false"))
+    has_complained: Named[bool] = Column(Boolean, server_default=text("false"))
 
 
 delivery = Table(
@@ -227,16 +255,58 @@ delivery = Table(
     UniqueConstraint(
         "workspace_id", "origin_kind", "origin_id", "step", "visit", "lead_id", name="uq_delivery_origin"
     ),
-    UniqueConstraint("workspace_id", "message_id"),
-    Index("ix_delivery_due", "run_at", "id", postgresql_where=text("status = 'queued'")),
-    Index("ix_delivery_account", "account_id", "run_at", "id", postgresql_where=text("status = 'queued'")),
+    # A batch's recipients have no message before their intent, and are claimed by the hundred: in no index in vain.
+    Index(
+        "uq_delivery_message",
+        "workspace_id",
+        "message_id",
+        unique=True,
+        postgresql_where=text("message_id IS NOT NULL"),
+    ),
+    Index("ix_delivery_due", "run_at", "id", postgresql_where=text(QUEUED_ALONE)),
+    Index("ix_delivery_account", "account_id", "run_at", "id", postgresql_where=text(QUEUED_ALONE)),
+    tenant_key("send_batch_id", send_batch.name),
+    Index(
+        "ix_delivery_batch_due",
+        "workspace_id",
+        "send_batch_id",
+        "run_at",
+        "id",
+        postgresql_where=text("status = 'queued' AND send_batch_id IS NOT NULL AND resend = 0"),
+    ),
+    Index(
+        "ix_delivery_batch",
+        "workspace_id",
+        "send_batch_id",
+        "status",
+        "id",
+        postgresql_include=["has_replied", "has_bounced", "has_complained"],
+        postgresql_where=text("send_batch_id IS NOT NULL"),
+    ),
+    Index(
+        "ix_delivery_quiet",
+        "workspace_id",
+        "id",
+        postgresql_where=text("status = 'queued' AND run_at = quiet_until"),
+    ),
+    # Nobody gets one batch twice: also not by an address that moved to another lead meanwhile.
+    Index(
+        "uq_delivery_batch_conversation",
+        "workspace_id",
+        "conversation_id",
+        "send_batch_id",
+        "step",
+        "visit",
+        unique=True,
+        postgresql_where=text("send_batch_id IS NOT NULL AND conversation_id IS NOT NULL"),
+    ),
     Index("ix_delivery_lease", "lease_until", postgresql_where=text("status IN ('claimed', 'sending')")),
     Index(
         "ix_delivery_open",
         "workspace_id",
         "conversation_id",
         "position",
-        postgresql_where=text("status IN ('queued', 'claimed', 'sending')"),
+        postgresql_where=text("status IN ('queued', 'claimed', 'sending') AND conversation_id IS NOT NULL"),
     ),
     Index("ix_delivery_unknown", "workspace_id", "id", postgresql_where=text("status = 'unknown'")),
     Index(
@@ -247,6 +317,21 @@ delivery = Table(
         postgresql_where=text("provider_id IS NOT NULL"),
     ),
     Index("ix_delivery_lead", "workspace_id", "lead_id"),
+    Index(
+        "ix_delivery_settled",
+        "workspace_id",
+        "status",
+        "settled_at",
+        postgresql_include=["lead_id"],
+        postgresql_where=text("settled_at IS NOT NULL"),
+    ),
+    Index(
+        "ix_delivery_answer",
+        "workspace_id",
+        "settled_at",
+        postgresql_include=["answers_since"],
+        postgresql_where=text("status = 'sent' AND answers_since IS NOT NULL"),
+    ),
     postgresql_with={"fillfactor": 80},
 )
 
@@ -278,7 +363,9 @@ deliveries = DueTable(
     waiting="queued",
     held="claimed",
     key="account_id",
-    # What was written first leaves first. One that waits for its time holds up nobody; one that is tried again does.
+    among=or_(delivery.c.send_batch_id.is_(None), delivery.c.resend > literal_column("0")),
+    # What was written first leaves first. One that waits for its time holds up nobody; one that is tried again does,
+    # unless it is a batch's, which may be paused.
     blocked=exists(
         select(literal_column("1"))
         .where(
@@ -288,6 +375,7 @@ deliveries = DueTable(
             or_(
                 earlier.c.status.in_([literal_column("'claimed'"), literal_column("'sending'")]),
                 (earlier.c.status == literal_column("'queued'"))
+                & or_(earlier.c.send_batch_id.is_(None), earlier.c.resend > literal_column("0"))
                 & ((earlier.c.run_at <= func.now()) | earlier.c.error.is_not(None)),
             ),
         )

@@ -28,6 +28,8 @@ from app.common.graphql import (
 from app.common.paging import Keyset, Place
 from app.conversations.domain.search import search_terms
 from app.conversations.presentation.types import (
+    Asked,
+    CanSend,
     Conversation,
     ConversationConnection,
     ConversationEdge,
@@ -46,6 +48,7 @@ from app.conversations.wiring import (
     list_conversations,
     messages_by_id,
     messages_of,
+    verdicts,
 )
 from app.tags.presentation.types import Tag, tag_map
 
@@ -168,3 +171,12 @@ def _message_connection(workspace_id: UUID, wanted: Wanted, page: MessagePage) -
         ),
         feed_cursor=encode_cursor(workspace_id, page.feed_seq),
     )
+
+
+async def load_can_send(context: Context, asked: list[Asked]) -> Sequence[CanSend | None]:
+    """Batches `Conversation.canSend`."""
+    actor = context.signed_in
+    async with context.doors.open_reads(actor.workspace_id) as reads:
+        wanted = [(one.conversation_id, one.template_id) for one in asked]
+        found = await verdicts(reads, actor.workspace_id, actor.user_id, wanted)
+    return [CanSend.of(verdict) if verdict else None for verdict in found]

@@ -15,9 +15,17 @@ from app.conversations.wiring import sending_use_cases
 @strawberry.input(description="A message to a lead.")
 class SendMessageInput:
     conversation_id: strawberry.ID = strawberry.field(description="In which conversation.")
-    body: str | None = strawberry.field(description="The text, 1 to 100,000 characters.", default=None)
+    body: str | None = strawberry.field(
+        description="The text, 1 to 100,000 characters; null: the template's, with the lead's values.",
+        default=None,
+    )
     subject: str | None = strawberry.field(
-        description="At most 200 characters; null: the conversation's. The first message needs one.",
+        description="At most 200 characters; null: the template's, else the conversation's. The first message needs"
+        " one.",
+        default=None,
+    )
+    template_id: strawberry.ID | None = strawberry.field(
+        description="What the body comes of where it is null, and the subject where that is; as the template is now.",
         default=None,
     )
     attachment_tokens: list[str] | None = strawberry.field(
@@ -50,6 +58,7 @@ class SendingMutation:
             subject=input.subject,
             attachment_tokens=input.attachment_tokens or [],
             not_before=input.not_before,
+            template_id=parse_id(input.template_id) or NO_ID if input.template_id is not None else None,
         )
         async with info.context.doors.open_work(actor.workspace_id, actor) as work:
             message_id = await sending_use_cases(

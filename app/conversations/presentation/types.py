@@ -1,6 +1,7 @@
 """GraphQL types and inputs of the inbox. On a list item every field is plain data from its row."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -13,12 +14,14 @@ from app.channels.presentation.types import ChannelAccount
 from app.common.database import Joined
 from app.common.domain import ActorKind, Channel, Direction
 from app.common.graphql import (
+    NO_ID,
     Info,
     PageInfo,
     Payload,
     bad_user_input,
     enum_type,
     nested,
+    parse_id,
     selects,
     still_there,
 )
@@ -26,6 +29,7 @@ from app.common.paging import PAGE_MAX, Place
 from app.common.sharing import VIEWERS_OWN
 from app.conversations.domain.conversation import ConversationStatus
 from app.conversations.domain.message import MessageStatus
+from app.conversations.domain.policy import SendRefusal, Verdict
 from app.conversations.wiring import Wanted
 from app.files.wiring import file_url
 from app.leads.presentation.types import Lead
@@ -53,9 +57,23 @@ enum_type(
     UNKNOWN="It may have gone out or not: nobody can say. Look, and send it again or not.",
     CANCELED="It was not sent; `error` says why.",
 )
+enum_type(
+    SendRefusal,
+    "What stands in the way of a message.",
+    SUPPRESSED="Nothing may be sent to this person or address.",
+    QUIET_HOURS="It is in the workspace's quiet hours where the lead lives; who wrote within 24 hours is answered.",
+    RATE_LIMITED="The day's limit of the account, or of its sending domain, is used up.",
+    ACCOUNT_DISCONNECTED="The account is not connected, or its server refuses its login.",
+)
 
 
 Last = Annotated[int, strawberry.argument(description="How many at most: 1 to 100.")]
+TemplateId = Annotated[
+    strawberry.ID | None,
+    strawberry.argument(
+        description="Whether this template may be sent; null: a message that a person writes."
+    ),
+]
 Before = Annotated[str | None, strawberry.argument(description="Those before this cursor; null: the newest.")]
 
 
@@ -157,6 +175,33 @@ class MessageConnection:
     )
 
 
+@strawberry.type(description="Whether a person may send a message here now. sendMessage answers the same.")
+class CanSend:
+    allowed: bool = strawberry.field(description="Whether it may be sent now.")
+    refusal: SendRefusal | None = strawberry.field(
+        description="What stands in the way; null: nothing, or what `reason` says of the template."
+    )
+    reason: str | None = strawberry.field(description="What to do, in the viewer's language.")
+    retry_at: datetime | None = strawberry.field(
+        description="When it passes by itself: a message with this `notBefore` is accepted."
+    )
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> "CanSend":
+        return cls(
+            allowed=verdict.is_allowed,
+            refusal=verdict.refusal,
+            reason=verdict.reason,
+            retry_at=verdict.retry_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    conversation_id: UUID
+    template_id: UUID | None
+
+
 @strawberry.type(description="What goes on with one lead over one account.")
 class Conversation:
     id: strawberry.ID = strawberry.field(description="Its id.")
@@ -186,6 +231,15 @@ class Conversation:
         wanted = Wanted(key, last, place, selects(info, "edges", "node", "attachments"))
         found: MessageConnection = await info.context.loader("messages").load(wanted)
         return found
+
+    @nested(
+        description="Whether a person may send a message here now, and what to do where not.",
+        metadata=VIEWERS_OWN,
+    )
+    async def can_send(self, info: Info, template_id: TemplateId = None) -> CanSend:
+        template = parse_id(template_id) or NO_ID if template_id is not None else None
+        found: CanSend | None = await info.context.loader("can_send").load(Asked(UUID(self.id), template))
+        return still_there(found)
 
     @classmethod
     def of(cls, row: asyncpg.Record, tags: Mapping[str, Tag]) -> "Conversation":

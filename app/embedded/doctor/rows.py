@@ -1,7 +1,8 @@
 """Work that stands still: due rows, events nobody reacts to, mails that could not go out.
 
 What a due table is, the catalogue says: it has a partial index for what waits, by `run_at`, and one for what is held,
-by `lease_until`; their conditions are the statuses. A new kind of due row is looked at from its first migration on.
+by `lease_until`; their conditions are the statuses. Where turns are taken by workspace, `run_at` comes later in them. A
+new kind of due row is looked at from its first migration on.
 """
 
 from typing import TYPE_CHECKING, TypeAlias
@@ -20,15 +21,21 @@ FAILED_MAIL_DAYS = 7
 SHOWN = 3
 
 DUE_TABLES_SQL = """
-SELECT c.relname AS name, a.attname AS moment, pg_get_expr(i.indpred, i.indrelid) AS condition
-  FROM pg_index i
-  JOIN pg_class c ON c.oid = i.indrelid
-  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
- WHERE c.relnamespace = 'public'::regnamespace AND i.indpred IS NOT NULL
-   AND a.attname IN ('run_at', 'lease_until')
-   AND (SELECT count(*) FROM pg_attribute d
-         WHERE d.attrelid = c.oid AND d.attname IN ('run_at', 'lease_until', 'token')) = 3
- ORDER BY 1, 2
+WITH indexes AS (
+    SELECT c.relname AS name, a.attname AS moment, pg_get_expr(i.indpred, i.indrelid) AS condition,
+           a.attnum = i.indkey[0] AS is_first
+      FROM pg_index i
+      JOIN pg_class c ON c.oid = i.indrelid
+      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+     WHERE c.relnamespace = 'public'::regnamespace AND i.indpred IS NOT NULL
+       AND a.attname IN ('run_at', 'lease_until')
+       AND (SELECT count(*) FROM pg_attribute d
+             WHERE d.attrelid = c.oid AND d.attname IN ('run_at', 'lease_until', 'token')) = 3
+)
+SELECT name, moment, condition FROM indexes x
+ WHERE is_first
+    OR NOT EXISTS (SELECT FROM indexes f WHERE (f.name, f.moment) = (x.name, x.moment) AND f.is_first)
+ ORDER BY 1, 2, 3
 """
 BEHIND_OTHERS = {
     # In one conversation what was written first leaves first, however long it is tried again.

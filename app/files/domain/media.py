@@ -57,6 +57,7 @@ SIGNED = frozenset(
     {"application/pdf", "application/rtf", ZIP, "application/gzip", "application/x-7z-compressed"}
     | {"application/vnd.rar", "application/msword", "application/epub+zip"}
 )
+MARKUP = frozenset({SVG, XML})
 PLAYED = ("audio/", "video/")
 """Their signatures are many and some weak: bytes that nobody knows are let pass, as bytes."""
 UNNAMED = frozenset({"", BINARY, "application/vnd.ms-excel"})
@@ -91,6 +92,10 @@ def settle_type(claimed: str, found: str) -> str:
     """The type that is stored. Raises LyingType where the claim is of a kind that shows in the bytes, and does not."""
     if claimed == found or claimed in BEARS.get(found, ()):
         return claimed
+    if claimed == CSV and found == BINARY:
+        return CSV  # NULs, or UTF-16 without its mark: the import reads all of it and says where it is broken
+    if claimed == CSV and not found.startswith("text/") and found not in MARKUP:
+        raise LyingType(claimed, found)
     if claimed.startswith(SIGNED_KINDS) or claimed in SIGNED:
         raise LyingType(claimed, found)
     if claimed.startswith(PLAYED) and not (found.startswith(PLAYED) or found in (BINARY, "application/ogg")):

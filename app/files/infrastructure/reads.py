@@ -10,7 +10,7 @@ from app.common.work import Reads
 from app.files.infrastructure.tables import file
 
 FIND_STORED = Statement(
-    select(file.c.name, file.c.media_type, file.c.size).where(
+    select(file.c.name, file.c.media_type, file.c.size, file.c.sha256).where(
         file.c.workspace_id == bindparam("workspace_id"),
         file.c.id == bindparam("id"),
         file.c.stored_at.is_not(None),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import cast
 from uuid import UUID
 
@@ -127,6 +128,17 @@ HOLD_LET_GO = Statement(
 )
 
 
+REPLACE = Statement(
+    text(
+        """
+        UPDATE file SET media_type = 'text/csv', size = cast(:size as bigint), sha256 = cast(:sha256 as bytea)
+        WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:id as uuid) AND used_at IS NOT NULL
+        RETURNING id
+        """
+    )
+)
+
+
 class FileRepository:
     """Implements the port `Files`."""
 
@@ -185,6 +197,16 @@ async def add_received(work: Work, workspace_id: UUID, file: StoredFile) -> None
         size=file.size,
         sha256=file.sha256,
     )
+
+
+async def replace(
+    work: Work, store: FileStore, workspace_id: UUID, id: UUID, part: Path, *, size: int, sha256: bytes
+) -> None:
+    """Puts a table rewritten as CSV, forced to disk, in the place of what was uploaded, under the row's lock; where
+    this is not committed, the bytes are already these. Raises UploadGone."""
+    if not await work.fetch(REPLACE, workspace_id=workspace_id, id=id, size=size, sha256=sha256):
+        raise UploadGone
+    await asyncio.to_thread(store.publish, part, workspace_id, id)
 
 
 async def let_go(work: Work, workspace_id: UUID, ids: Sequence[UUID]) -> list[UUID]:

@@ -7,6 +7,10 @@ from typing import ClassVar
 from uuid import UUID
 
 from app.common.domain import Event, Invalid, clean_optional, text_problem
+from app.imports.domain.chunks import Position
+from app.imports.domain.dialect import Dialect
+from app.imports.domain.mapping import ColumnMapping
+from app.imports.domain.outcomes import RowCode, RowOutcome, RowProblem, RowResult
 from app.leads.domain.identity import NotAnIdentity, web_address
 from app.leads.domain.lead import LeadSource
 from app.leads.domain.staged import ImportPolicy
@@ -17,72 +21,51 @@ DUE = "import_job"
 
 
 class ImportStatus(StrEnum):
+    ANALYZING = "ANALYZING"
+    NEEDS_MAPPING = "NEEDS_MAPPING"
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
     COMPLETED = "COMPLETED"
     COMPLETED_WITH_ERRORS = "COMPLETED_WITH_ERRORS"
     FAILED = "FAILED"
+    CANCELED = "CANCELED"
+    UNDOING = "UNDOING"
+    UNDONE = "UNDONE"
 
     @property
     def has_ended(self) -> bool:
-        return self not in (ImportStatus.QUEUED, ImportStatus.RUNNING)
+        return self in ENDED
 
 
-class RowOutcome(StrEnum):
-    CREATED = "CREATED"
-    UPDATED = "UPDATED"
-    UNCHANGED = "UNCHANGED"
-    DUPLICATE_IN_FILE = "DUPLICATE_IN_FILE"
-    SKIPPED_EXISTING = "SKIPPED_EXISTING"
-    SUPPRESSED = "SUPPRESSED"
-    REJECTED = "REJECTED"
+ENDED = frozenset(
+    {
+        ImportStatus.COMPLETED,
+        ImportStatus.COMPLETED_WITH_ERRORS,
+        ImportStatus.FAILED,
+        ImportStatus.CANCELED,
+        ImportStatus.UNDONE,
+    }
+)
 
 
-class RowCode(StrEnum):
-    """Why a row was rejected or left out, or (IDENTITY_TAKEN) what was left undone in one that landed."""
+class Phase(StrEnum):
+    """What a worker does with an import that is due: the row itself is QUEUED and RUNNING in each of them."""
 
-    INVALID_TEXT = "INVALID_TEXT"
-    TOO_LONG = "TOO_LONG"
-    INVALID_URL = "INVALID_URL"
-    INVALID_PROFILE = "INVALID_PROFILE"
-    INVALID_EMAIL = "INVALID_EMAIL"
-    INVALID_PHONE = "INVALID_PHONE"
-    NO_IDENTITY = "NO_IDENTITY"
-    IDENTITY_TAKEN = "IDENTITY_TAKEN"
-    SUPPRESSED = "SUPPRESSED"
-    ERASED = "ERASED"
+    ANALYZE = "ANALYZE"
+    DRY_RUN = "DRY_RUN"
+    RUN = "RUN"
+    UNDO = "UNDO"
 
 
-ROW_MESSAGES = {
-    RowCode.INVALID_TEXT: "Remove the broken or NUL character.",
-    RowCode.TOO_LONG: (
-        "This is too long: names, headlines and companies take 200 characters, web addresses 2,000."
-    ),
-    RowCode.INVALID_URL: "Give an address that begins with https://.",
-    RowCode.INVALID_PROFILE: "Give the address of a profile on the platform of this import.",
-    RowCode.INVALID_EMAIL: "Give an e-mail address, such as ana@example.com.",
-    RowCode.INVALID_PHONE: "Give a valid phone number, with +country code or of the workspace's region.",
-    RowCode.NO_IDENTITY: "Give a profile of a known network, an e-mail address or a phone number.",
-    RowCode.IDENTITY_TAKEN: "Imported, but one of its addresses, numbers or profiles belongs to another lead.",
-    RowCode.SUPPRESSED: "Nothing may be sent to this person: lift the suppression first.",
-    RowCode.ERASED: "This person asked to be forgotten: leave them out.",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class RowProblem:
-    code: RowCode
-    field: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class RowResult:
-    """The one outcome of a row."""
-
-    row: int
-    outcome: RowOutcome
-    lead_id: UUID | None = None
-    problem: RowProblem | None = None
+def shown_status(status: str, phase: str) -> ImportStatus:
+    """What people see of a row's status: an analysis and a dry run write no lead, so neither is RUNNING."""
+    if status in (ImportStatus.QUEUED, ImportStatus.RUNNING):
+        if phase in (Phase.ANALYZE, Phase.DRY_RUN):
+            return ImportStatus.ANALYZING
+        if phase == Phase.UNDO:
+            return ImportStatus.UNDOING
+    return ImportStatus(status)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +146,21 @@ def _is_unstorable(value: object) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class TableFile:
+    """What an import of a file knows of it."""
+
+    id: UUID
+    columns: Sequence[str]
+    dialect: Dialect | None
+    """None: not analysed yet."""
+    mapping: Sequence[ColumnMapping]
+    """Before the analysis what was asked for; none: nothing was."""
+    position: Position
+    is_dry_run: bool
+    dry_counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class RunningImport:
     """An import in a worker's hands: what its next chunk needs to know."""
 
@@ -174,8 +172,16 @@ class RunningImport:
     basis: str | None
     created_by: UUID | None
     total_rows: int
+    """Of a file: 0 until it is analysed."""
     counts: Mapping[str, int]
     is_progress_due: bool
+    phase: Phase = Phase.RUN
+    file: TableFile | None = None
+    """None: its rows came with the request."""
+
+    @property
+    def processed(self) -> int:
+        return sum(self.counts.values())
 
     def after(self, results: Iterable[RowResult]) -> "Progress":
         counts = {outcome.value: self.counts.get(outcome.value, 0) for outcome in RowOutcome}

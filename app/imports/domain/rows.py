@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import TypeVar, cast
 
 from app.common.domain import MAX_NAME, TextProblem, normalized, text_problem
-from app.imports.domain.imports import RowCode, RowOutcome, RowProblem, RowResult
+from app.imports.domain.outcomes import RowCode, RowOutcome, RowProblem, RowResult
 from app.leads.domain.identity import (
     MAX_URL,
     Identity,
@@ -39,18 +39,29 @@ Payload = Mapping[str, object]
 ERASED_PAYLOAD: Payload = {"erased": True}
 """What is left of a waiting row whose person was erased (`infrastructure/erasing.py`)."""
 Value = TypeVar("Value")
+Row = TypeVar("Row")
 
 
 class Rejected(Exception):
-    def __init__(self, code: RowCode, field: str) -> None:
+    """Why a row becomes no lead. `field`: as whoever sent it calls it."""
+
+    def __init__(self, code: RowCode, field: str | None) -> None:
         super().__init__(code)
         self.problem = RowProblem(code, field)
 
+    def result(self, number: int) -> RowResult:
+        is_erased = self.problem.code is RowCode.ERASED
+        return RowResult(
+            number, RowOutcome.SUPPRESSED if is_erased else RowOutcome.REJECTED, problem=self.problem
+        )
+
 
 def settle_rows(
-    rows: Iterable[tuple[int, Payload]], *, source: LeadSource, region: str
+    rows: Iterable[tuple[int, Row]], read: Callable[[int, Row], StagedLead]
 ) -> tuple[list[StagedLead], list[RowResult]]:
     """The rows to write, and the results of those that are not: rejected ones, and doubles of an earlier row.
+
+    `read` makes a lead of a row, or raises Rejected: `payload_reader` of a batch's, `RowReader.read_raw` of a file's.
 
     Doubles are settled first: a row that shares an identity with an earlier one that is written is its double. Not with
     one that is a double itself: what that one alone knew is not written, so a later chunk would not find it either.
@@ -58,14 +69,11 @@ def settle_rows(
     staged: list[StagedLead] = []
     results: list[RowResult] = []
     seen: set[Identity] = set()
-    for number, payload in rows:
-        if payload == ERASED_PAYLOAD:
-            results.append(RowResult(number, RowOutcome.SUPPRESSED, problem=RowProblem(RowCode.ERASED, None)))
-            continue
+    for number, row in rows:
         try:
-            lead = read_row(number, payload, source=source, region=region)
+            lead = read(number, row)
         except Rejected as rejected:
-            results.append(RowResult(number, RowOutcome.REJECTED, problem=rejected.problem))
+            results.append(rejected.result(number))
             continue
         if seen.isdisjoint(lead.identities):
             staged.append(lead)
@@ -75,8 +83,15 @@ def settle_rows(
     return staged, results
 
 
+def payload_reader(*, source: LeadSource, region: str) -> Callable[[int, Payload], StagedLead]:
+    """Reads the rows of a batch."""
+    return lambda number, payload: read_row(number, payload, source=source, region=region)
+
+
 def read_row(number: int, payload: Payload, *, source: LeadSource, region: str) -> StagedLead:
     """Raises Rejected with the first problem."""
+    if payload == ERASED_PAYLOAD:
+        raise Rejected(RowCode.ERASED, None)
     texts = {field: _text(payload.get(field), field, limit) for field, limit in LENGTHS.items()}
     identities = _identities(texts, source=source, region=region)
     if not identities:

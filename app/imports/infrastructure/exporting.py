@@ -1,4 +1,5 @@
-"""What imports hold of a person: which rows of which batches made or changed the lead."""
+"""What imports hold of a person: which rows of which batches and files made or changed the lead, and what
+it was before, as long as that can be taken back."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -13,6 +14,7 @@ IMPORTS = Statement(
     text(
         """
         SELECT r.import_id AS "importId", r.row, r.lead_id AS "leadId", r.outcome, r.code, r.field, r.at, r.payload,
+            r.undo, j.file_name AS "fileName",
             j.source, j.page_url AS "pageUrl", j.basis, j.policy, j.created_by AS "createdBy",
             j.created_at AS "createdAt"
         FROM import_row r JOIN import_job j ON (j.workspace_id, j.id) = (r.workspace_id, r.import_id)

@@ -28,19 +28,21 @@ from app.imports.infrastructure.tables import import_job
 
 
 def _job_columns() -> Select[Any]:
-    """Rate and end are reckoned with the database's clock, from the rows settled since the start."""
+    """Rate and end are reckoned with the database's clock, from the rows settled since the start, without pauses."""
     elapsed = func.extract(
-        "epoch", func.coalesce(import_job.c.finished_at, func.now()) - import_job.c.started_at
+        "epoch",
+        func.coalesce(import_job.c.ran_until, import_job.c.finished_at, import_job.c.paused_at, func.now())
+        - import_job.c.started_at,
     )
     return select(
         cast(import_job.c.id, Text).label("id"),
         import_job.c.id.label("key"),
         *(import_job.c[name] for name in ("status", "source", "total_rows", "processed_rows", "error")),
         *(import_job.c[name] for name in ("created_at", "finished_at", "page_url", "created_by")),
+        *(import_job.c[name] for name in ("phase", "file_name", "kept_on_undo")),
         cast(import_job.c.counts, Text).label("counts"),
-        cast(import_job.c.processed_rows / func.greatest(elapsed, text("0.001")), Text).label(
-            "rows_per_second"
-        ),
+        cast(import_job.c.dry_run_counts, Text).label("dry_run_counts"),
+        cast(import_job.c.processed_rows / func.nullif(elapsed, 0), Text).label("rows_per_second"),
         func.now().label("now"),
     ).where(import_job.c.workspace_id == bindparam("workspace_id"))
 
@@ -83,6 +85,16 @@ PROBLEMS = Statement(
             ORDER BY r.row LIMIT w.row_limit
         ) p
         ORDER BY w.id, p.row
+        """
+    )
+)
+TABLES = Statement(
+    text(
+        """
+        SELECT id, columns, suggested::text AS suggested,
+            CASE WHEN cast(:with_preview as boolean) THEN preview::text END AS preview
+        FROM import_job
+        WHERE workspace_id = cast(:workspace_id as uuid) AND id = ANY (cast(:ids as uuid[]))
         """
     )
 )
@@ -145,6 +157,14 @@ async def row_problems(
     for row in rows:
         found[row["import_id"]].append(row)
     return found
+
+
+async def tables_of_imports(
+    reads: Reads, workspace_id: UUID, ids: Sequence[UUID], *, with_preview: bool
+) -> dict[UUID, asyncpg.Record]:
+    """What their files look like."""
+    rows = await reads.fetch(TABLES, workspace_id=workspace_id, ids=list(ids), with_preview=with_preview)
+    return {row["id"]: row for row in rows}
 
 
 async def provenance_of_leads(

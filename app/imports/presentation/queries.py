@@ -1,12 +1,14 @@
 """Queries of imports, and what batches their nested fields."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import strawberry
 
 from app.accounts.presentation.types import User
+from app.accounts.wiring import member_by_id
 from app.common.domain import Role
 from app.common.graphql import (
     After,
@@ -19,8 +21,12 @@ from app.common.graphql import (
     page_size,
     parse_id,
     query,
+    still_there,
 )
 from app.common.paging import Keyset
+from app.common.work import Reads
+from app.imports.domain.failing import DEFAULT_LOCALE, told
+from app.imports.domain.outcomes import RowCode, row_message
 from app.imports.presentation.types import (
     LeadImport,
     LeadImportConnection,
@@ -33,6 +39,7 @@ from app.imports.wiring import (
     list_imports,
     provenance_of_leads,
     row_problems,
+    tables_of_imports,
     timelines_of,
 )
 from app.leads.domain.lead import LeadSource
@@ -74,13 +81,31 @@ async def load_imports(context: Context, ids: Sequence[UUID]) -> list[LeadImport
     return [LeadImport.of(rows[id]) if id in rows else None for id in ids]
 
 
-async def load_row_problems(context: Context, wanted: list[tuple[str, int]]) -> list[list[asyncpg.Record]]:
-    """Batches `LeadImport.rowErrors`."""
+async def load_row_problems(context: Context, wanted: list[tuple[str, int]]) -> list[list[dict[str, Any]]]:
+    """Batches `LeadImport.rowErrors`: the fields of its errors, in the viewer's language."""
     workspace_id = context.signed_in.workspace_id
     keys = [(UUID(id), first) for id, first in wanted]
     async with context.doors.open_reads(workspace_id) as reads:
         found = await row_problems(reads, workspace_id, list(_widest(keys).items()))
-    return [found[id][:first] for id, first in keys]
+        locale = await _locale(reads, context) if any(found.values()) else DEFAULT_LOCALE
+    return [[_row_error(row, locale) for row in found[id][:first]] for id, first in keys]
+
+
+async def load_failures(context: Context, stored: Sequence[str]) -> list[str]:
+    """Batches `LeadImport.failure`."""
+    async with context.doors.open_reads(context.signed_in.workspace_id) as reads:
+        locale = await _locale(reads, context)
+    return [told(one, locale) for one in stored]
+
+
+async def load_tables(context: Context, wanted: Sequence[tuple[str, bool]]) -> list[asyncpg.Record]:
+    """Batches what `LeadImport` tells of its file; the preview, which may be long, only where it is asked for."""
+    workspace_id = context.signed_in.workspace_id
+    ids = list({UUID(id) for id, _ in wanted})
+    with_preview = any(is_asked for _, is_asked in wanted)
+    async with context.doors.open_reads(workspace_id) as reads:
+        found = await tables_of_imports(reads, workspace_id, ids, with_preview=with_preview)
+    return [still_there(found.get(UUID(id))) for id, _ in wanted]
 
 
 async def load_provenance(context: Context, lead_ids: list[UUID]) -> list[list[Provenance]]:
@@ -130,6 +155,17 @@ def _provenance(rows: list[asyncpg.Record], imports: dict[UUID, LeadImport]) -> 
         for row in rows
         if row["import_id"] or not is_imported
     ]
+
+
+async def _locale(reads: Reads, context: Context) -> str:
+    actor = context.signed_in
+    viewer = await member_by_id(reads, actor.workspace_id, actor.user_id)
+    return str(viewer["locale"]) if viewer else DEFAULT_LOCALE
+
+
+def _row_error(row: asyncpg.Record, locale: str) -> dict[str, Any]:
+    code = RowCode(row["code"])
+    return {"row": row["row"], "code": code, "field": row["field"], "message": row_message(code, locale)}
 
 
 def _widest(keys: list[tuple[UUID, int]]) -> dict[UUID, int]:

@@ -7,7 +7,7 @@ from uuid import UUID
 from app.common.domain import Announcer, Channel, Direction
 from app.leads.domain.contact import ENGAGEMENT_MOVES, SuppressionReason, name_of
 from app.leads.domain.events import LeadUpdated
-from app.leads.domain.lead import LeadSource, created
+from app.leads.domain.lead import Engagement, LeadSource, created
 from app.leads.domain.ports import Contacts
 
 
@@ -35,14 +35,7 @@ class ContactUseCases:
         moved = await self.contacts.touch(self.workspace_id, lead_id, ENGAGEMENT_MOVES[direction])
         if moved is not None:
             touched_id, before, after = moved
-            self.feed.announce(
-                LeadUpdated(
-                    entity_ids=[touched_id],
-                    changed=["engagement"],
-                    before={"engagement": before.value},
-                    after={"engagement": after.value},
-                )
-            )
+            self.feed.announce(engagement_moved(touched_id, before, after))
 
     async def suppress(self, *, value: str, channel: Channel | None, reason: SuppressionReason) -> bool:
         """From now on nothing is sent to this address (or "@domain"); False: it stood there already, or is an erased
@@ -50,3 +43,12 @@ class ContactUseCases:
         return await self.contacts.suppress(
             self.workspace_id, value=value.strip().lower(), channel=channel, reason=reason
         )
+
+
+def engagement_moved(lead_id: UUID, before: Engagement, after: Engagement) -> LeadUpdated:
+    return LeadUpdated(
+        entity_ids=[lead_id],
+        changed=["engagement"],
+        before={"engagement": before.value},
+        after={"engagement": after.value},
+    )

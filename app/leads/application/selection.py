@@ -57,8 +57,8 @@ class SelectionUseCases:
         changed = await self.selections.tag(
             self.workspace_id, ids, add=add, remove=remove, user_id=self.user_id
         )
-        if changed:
-            self.feed.announce(tagged(changed, add=add, remove=remove))
+        for one in changed:
+            self.feed.announce(tagged(one.lead_ids, add=one.added, remove=one.removed))
 
     async def _pick(self, ids: Sequence[UUID], *, path: str = "ids") -> list[PickedLead]:
         """Each once, in the order given, locked."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
+from app.accounts.domain.workspace import clean_time_zone
 from app.common.domain import Invalid, Refusals, SalesPadError, clean_optional, clean_text
 from app.leads.domain.events import LeadCreated, LeadDeleted, LeadUpdated
 from app.leads.domain.identity import (
@@ -19,6 +20,7 @@ MAX_TAGS_PER_INPUT = 100
 
 class LeadSource(StrEnum):
     MANUAL = "MANUAL"
+    CSV = "CSV"
     INSTAGRAM = "INSTAGRAM"
     FACEBOOK = "FACEBOOK"
     LINKEDIN = "LINKEDIN"
@@ -45,6 +47,8 @@ class NewLead:
     title: str | None = None
     basis: str | None = None
     """The lawful basis under which it is kept."""
+    time_zone: str | None = None
+    """IANA name, where somebody gave it."""
     identities: Mapping[str, Identity] = field(default_factory=dict)
     """By the input field each came from."""
     metadata: Mapping[str, object] = field(default_factory=dict)
@@ -53,12 +57,12 @@ class NewLead:
         return next((one.value for one in self.identities.values() if one.kind is kind), None)
 
 
-TEXTS = ("name", "company", "title", "basis")
+TEXTS = ("name", "company", "title", "basis", "time_zone")
 IDENTITIES = ("email", "phone", "linkedin", "instagram", "facebook")
 
 
 def new_lead(given: Mapping[str, str | None], *, metadata: Mapping[str, object], region: str) -> NewLead:
-    """From the texts of an input (name, company, title, basis, email, phone, linkedin, instagram, facebook).
+    """From the texts of an input (name, company, title, basis, time_zone, email, phone, linkedin, instagram, facebook).
 
     Raises Refusals with every field that is wrong.
     """
@@ -68,6 +72,7 @@ def new_lead(given: Mapping[str, str | None], *, metadata: Mapping[str, object],
         company=texts.get("company"),
         title=texts.get("title"),
         basis=texts.get("basis"),
+        time_zone=texts.get("time_zone"),
         identities={key: identity for key, identity in identities.items() if identity},
         metadata=metadata,
     )
@@ -87,6 +92,9 @@ def read_fields(
         try:
             if key == "name" and key in given:
                 texts[key] = clean_text(given[key] or "", key)
+            elif key == "time_zone" and key in given:
+                zone = clean_optional(given[key], "timeZone")
+                texts[key] = clean_time_zone(zone, "timeZone") if zone else None
             elif key in given:
                 texts[key] = clean_optional(given[key], key)
         except Invalid as refusal:

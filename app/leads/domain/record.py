@@ -60,6 +60,7 @@ class HeldLead:
     name: str
     company: str | None
     title: str | None
+    time_zone: str | None
     owner_id: UUID | None
     has_other_metadata: bool
     """Other than what is given."""
@@ -73,7 +74,7 @@ class HeldLead:
 
     def changed_by(self, changes: LeadChanges) -> list[str]:
         """The fields that will be different, by their names in the API."""
-        changed = [key for key, text in changes.texts.items() if getattr(self, key) != text]
+        changed = [named(key) for key, text in changes.texts.items() if getattr(self, key) != text]
         for key, wanted in changes.identities.items():
             primary = self.primary(kind_of(key))
             if (primary.identity if primary else None) != wanted:
@@ -120,6 +121,11 @@ class HeldLead:
             before={"ownerId": str(self.owner_id) if self.owner_id else None},
             after={"ownerId": str(owner_id) if owner_id else None},
         )
+
+
+def named(key: str) -> str:
+    """Of a text, by its name in the API."""
+    return "timeZone" if key == "time_zone" else key
 
 
 def kind_of(key: str) -> IdentityKind:

@@ -15,6 +15,15 @@ class PickedLead:
     merged_into_id: UUID | None
 
 
+@dataclass(frozen=True, slots=True)
+class Retagged:
+    """Leads that were given the same tags, and that the same were taken from: not what they had so already."""
+
+    lead_ids: Sequence[UUID]
+    added: Sequence[UUID]
+    removed: Sequence[UUID]
+
+
 class Selections(Protocol):
     """Leads picked by their ids."""
 
@@ -39,5 +48,5 @@ class Selections(Protocol):
         add: Sequence[UUID],
         remove: Sequence[UUID],
         user_id: UUID,
-    ) -> list[UUID]:
-        """The leads that were different before; each is told so on its timeline."""
+    ) -> list[Retagged]:
+        """The leads that were different before, by what became different; each is told so on its timeline."""

@@ -23,11 +23,11 @@ PORTUGUESE = (
 )
 SEPARATOR = "; "
 """Between tags, and between identities."""
-_TRIGGERS = "=+\\-@\uff1d\uff0b\uff0d\uff20"
-_LEADING = re.compile(rf"[\t\r]|\s*[{_TRIGGERS}]")
+TRIGGERS = "=+\\-@\uff1d\uff0b\uff0d\uff20"
+_LEADING = re.compile(rf"[\t\r]|\s*[{TRIGGERS}]")
 # Where a list's separator is a semicolon (Brazil's), or a program takes tabs and line ends in quotes for its own, a
 # cell begins within ours.
-_INNER = re.compile(rf"([;\t\r\n][\s\"']*)(?=[{_TRIGGERS}])")
+_INNER = re.compile(rf"([;\t\r\n][\s\"']*)(?=[{TRIGGERS}])")
 _PHONE = re.compile(r"\+[0-9]{1,15}", re.ASCII)
 _PROFILES = {
     IdentityKind.LINKEDIN: "https://www.linkedin.com/in/",

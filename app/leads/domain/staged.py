@@ -29,6 +29,9 @@ class StagedLead:
     avatar_url: str | None
     metadata: Mapping[str, object] | None
     identities: Sequence[Identity]
+    tags: Sequence[str] = ()
+    """Names of tags it gets besides those of the whole import; made where the workspace has none of that name."""
+    note: str | None = None
 
     def value_of(self, kind: IdentityKind) -> str | None:
         return next((one.value for one in self.identities if one.kind is kind), None)
@@ -43,6 +46,8 @@ class WrittenLead:
     outcome: str
     identity_taken: IdentityKind | None
     """The strongest of its identities that belong to another lead, and were left there."""
+    are_tags_left_out: bool = False
+    """The workspace has no room for a tag that it names; the rest of it has landed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ class InteractionType(StrEnum):
     ASSIGNED = "ASSIGNED"
     MERGED = "MERGED"
     MESSAGE = "MESSAGE"
+    AUTOMATION = "AUTOMATION"
+    SCORE = "SCORE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ class Entry:
 @dataclass(frozen=True, kw_only=True)
 class NoteAdded(Event):
     """`entity_ids` is the lead; `after` has interactionId, conversationId where it was written in one, and
-    mentionedUserIds where it mentions somebody."""
+    mentionedUserIds where it mentions somebody. An import's notes are told together, by their leads alone."""
 
     name: ClassVar[str] = "note.added"
 
@@ -93,3 +95,8 @@ def note_added(interaction_id: UUID, entry: Entry) -> NoteAdded:
     if entry.mentions:
         after["mentionedUserIds"] = [str(id) for id in entry.mentions]
     return NoteAdded(entity_ids=[entry.lead_id], after=after)
+
+
+def notes_added(lead_ids: Sequence[UUID]) -> NoteAdded:
+    """One each, as they come with an import."""
+    return NoteAdded(entity_ids=lead_ids)

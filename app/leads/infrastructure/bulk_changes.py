@@ -8,8 +8,6 @@ import asyncpg
 import orjson
 from sqlalchemy import (
     ARRAY,
-    BigInteger,
-    DateTime,
     Text,
     Uuid,
     any_,
@@ -37,7 +35,7 @@ from app.leads.domain.bulk_change import (
 )
 from app.leads.infrastructure.changing import CHANGES
 from app.leads.infrastructure.reads import where
-from app.leads.infrastructure.stored_filters import conditions_of
+from app.leads.infrastructure.stored_filters import conditions_of, leads_after
 from app.leads.infrastructure.tables import bulk_change, bulk_changes, lead, stage
 from app.tags.wiring import held_tag_name
 
@@ -101,24 +99,6 @@ def _count_statement(used: frozenset[str]) -> Statement:
         select(func.count().label("count"))
         .select_from(lead)
         .where(lead.c.workspace_id == bindparam("workspace_id"), *where(used))
-    )
-
-
-@cache
-def _next_statement(used: frozenset[str]) -> Statement:
-    """In the order in which everybody locks leads. A lead that has left the filter by the time it is locked is none
-    of the chunk's."""
-    return Statement(
-        select(lead.c.id)
-        .where(
-            lead.c.workspace_id == bindparam("workspace_id"),
-            lead.c.id > bindparam("after_id"),
-            lead.c.created_at <= bindparam("made_until", type_=DateTime(timezone=True)),
-            *where(used),
-        )
-        .order_by(lead.c.id)
-        .limit(bindparam("limit", type_=BigInteger))
-        .with_for_update(key_share=True)
     )
 
 
@@ -202,16 +182,15 @@ class BulkChangeLedger:
         self._name = await hold_target(self._work, self._claim.workspace_id, change)
 
     async def next(self, job: RunningChange, limit: int) -> Sequence[UUID]:
-        conditions = conditions_of(job.filter)
-        rows = await self._work.fetch(
-            _next_statement(conditions.used),
-            workspace_id=self._claim.workspace_id,
+        return await leads_after(
+            self._work,
+            self._claim.workspace_id,
+            job.filter,
             after_id=job.after_id,
             made_until=job.created_at,
             limit=limit,
-            **conditions.values,
+            is_to_change=True,
         )
-        return [row["id"] for row in rows]
 
     async def apply(self, job: RunningChange, ids: Sequence[UUID]) -> Sequence[UUID]:
         rows = await self._work.fetch(

@@ -32,9 +32,9 @@ REACH_OR_ADD = Statement(
             SELECT cast(:workspace_id as uuid), cast(:lead_id as uuid), 'EMAIL', :email, true FROM held
             ON CONFLICT DO NOTHING RETURNING lead_id
         ), created AS (
-            INSERT INTO lead (workspace_id, id, name, email, stage_id, rank, source, handles)
+            INSERT INTO lead (workspace_id, id, name, email, stage_id, rank, source, handles, score)
             SELECT cast(:workspace_id as uuid), fresh.lead_id, :name, :email, held.id, :rank, :source,
-                array[cast(:email as text)]
+                array[cast(:email as text)], first_score(cast(:workspace_id as uuid), :email, NULL, NULL, NULL, :source)
             FROM fresh, held
             RETURNING id
         )
@@ -68,18 +68,15 @@ MERGED_INTO = Statement(
         """
     )
 )
-TOUCH = Statement(
-    text(
-        """
-        UPDATE lead SET last_touch_at = greatest(last_touch_at, now()), engagement = coalesce((
-                SELECT m.after FROM unnest(cast(:befores as text[]), cast(:afters as text[])) AS m(before, after)
-                WHERE m.before = lead.engagement
-            ), engagement)
-        WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:lead_id as uuid) AND merged_into_id IS NULL
-        RETURNING old.engagement AS before, new.engagement AS after
-        """
-    )
-)
+TOUCHED = """
+UPDATE lead SET last_touch_at = greatest(last_touch_at, now()), engagement = coalesce((
+        SELECT m.after FROM unnest(cast(:befores as text[]), cast(:afters as text[])) AS m(before, after)
+        WHERE m.before = lead.engagement
+    ), engagement)
+WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:lead_id as uuid) AND merged_into_id IS NULL
+RETURNING old.engagement AS before, new.engagement AS after"""
+"""For a statement of another module too, which holds the lead; no row: it was merged away."""
+TOUCH = Statement(text(TOUCHED))
 SUPPRESS = Statement(
     text(
         """
@@ -101,6 +98,16 @@ IS_SUPPRESSED = Statement(
         """
     )
 )
+# Only what the person's own link wrote: what a member set, a bounce or a complaint stays.
+TAKE_BACK_S = 3600
+OWN_OPT_OUT = f"""
+    FROM suppression
+    WHERE workspace_id = cast(:workspace_id as uuid) AND value = cast(:value as text)
+        AND channel = cast(:channel as text) AND lead_id IS NULL AND created_by IS NULL
+        AND reason = '{SuppressionReason.OPT_OUT}' AND created_at > now() - interval '{TAKE_BACK_S} seconds'
+"""
+MAY_TAKE_BACK = Statement(text(f"SELECT EXISTS (SELECT {OWN_OPT_OUT}) AS may"))
+TAKE_BACK = Statement(text(f"DELETE {OWN_OPT_OUT} RETURNING id"))
 
 
 class ContactRepository:
@@ -187,3 +194,14 @@ async def is_suppressed(
         channel=channel,
     )
     return bool(row and row["is_suppressed"])
+
+
+async def may_take_back(reads: Reads, workspace_id: UUID, address: str, channel: Channel) -> bool:
+    """Whether the person opted out by a link of theirs, within the last hour."""
+    row = await reads.fetch_one(MAY_TAKE_BACK, workspace_id=workspace_id, value=address, channel=channel)
+    return bool(row and row["may"])
+
+
+async def take_back_opt_out(work: Work, workspace_id: UUID, address: str, channel: Channel) -> bool:
+    """It was a mistake, says who did it; False: there is nothing to take back."""
+    return bool(await work.fetch(TAKE_BACK, workspace_id=workspace_id, value=address, channel=channel))

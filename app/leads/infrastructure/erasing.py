@@ -102,19 +102,23 @@ HOLD_CHANGES = Statement(
         """
     )
 )
+LOOKS_FOR_TRACE = """
+    EXISTS (
+        SELECT FROM jsonb_array_elements_text(filter -> 'terms') AS term,
+            regexp_split_to_table(folded(term), '[\\W_]+') AS word, unnest(cast(:traces as text[])) AS trace
+        WHERE word <> '' AND position(word IN trace) > 0
+    )
+"""
+"""Of a row with a stored filter: it searches for a word that stands in one of the (folded) traces."""
 # One that looks for a word of theirs is ended: it cannot go on without the word, and may not keep it.
 END_CHANGES = Statement(
     text(
         """
         UPDATE bulk_change SET status = :failed, error = :error, filter = NULL, finished_at = now(), token = NULL,
             lease_until = NULL
-        WHERE workspace_id = cast(:workspace_id as uuid) AND id = ANY (cast(:ids as uuid[])) AND EXISTS (
-            SELECT FROM jsonb_array_elements_text(filter -> 'terms') AS term,
-                regexp_split_to_table(folded(term), '[\\W_]+') AS word, unnest(cast(:traces as text[])) AS trace
-            WHERE word <> '' AND position(word IN trace) > 0
-        )
+        WHERE workspace_id = cast(:workspace_id as uuid) AND id = ANY (cast(:ids as uuid[])) AND <looks_for_trace>
         RETURNING id, total, done
-        """
+        """.replace("<looks_for_trace>", LOOKS_FOR_TRACE)
     )
 )
 DROP_LEADS = Statement(

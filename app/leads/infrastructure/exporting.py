@@ -43,7 +43,8 @@ MERGED_INTO = Statement(
 LEADS = """
     SELECT l.id, l.created_at AS "createdAt", l.name, l.email, l.phone, l.company, l.title, l.avatar_url AS "avatarUrl",
         l.stage_id AS "stageId", s.name AS "stageName", l.stage_entered_at AS "stageEnteredAt",
-        l.lost_reason AS "lostReason", l.owner_id AS "ownerId", l.source, l.basis, l.engagement, l.score, l.metadata,
+        l.lost_reason AS "lostReason", l.owner_id AS "ownerId", l.source, l.basis, l.time_zone AS "timeZone",
+        l.engagement, l.score, l.metadata,
         l.created_by AS "createdBy", l.deleted_at AS "deletedAt", l.last_touch_at AS "lastTouchAt",
         l.merged_into_id AS "mergedIntoId"
     FROM lead l JOIN stage s ON (s.workspace_id, s.id) = (l.workspace_id, l.stage_id)
@@ -80,6 +81,12 @@ SECTIONS = {
         FROM interaction
         WHERE workspace_id = cast(:workspace_id as uuid) AND lead_id = ANY (cast(:lead_ids as uuid[]))
         ORDER BY created_at, id
+    """,
+    "scoreEvents": """
+        SELECT id AS "messageId", lead_id AS "leadId", kind, channel, conversation_id AS "conversationId", at
+        FROM score_event
+        WHERE workspace_id = cast(:workspace_id as uuid) AND lead_id = ANY (cast(:lead_ids as uuid[]))
+        ORDER BY at, id
     """,
     "suppressions": """
         SELECT id, lead_id AS "leadId", value, channel, reason, created_at AS "createdAt", created_by AS "createdBy"

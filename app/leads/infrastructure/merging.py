@@ -26,6 +26,7 @@ from app.leads.infrastructure.merging_statements import (
     FILL,
     FOLLOW,
     FOLLOW_NUMBERS,
+    FOLLOW_SCORES,
     FORGET_ENTRIES,
     GIVE_BACK_IDENTITIES,
     GIVE_BACK_SUPPRESSION,
@@ -38,6 +39,7 @@ from app.leads.infrastructure.merging_statements import (
     TAGS_OF,
     TAKE_OFF_TAGS,
 )
+from app.leads.infrastructure.scores import rescore
 from app.tags.wiring import hold_tags
 
 HOLD = Statement(
@@ -50,7 +52,10 @@ HOLD = Statement(
     )
 )
 ENTRIES, STAGE_CHANGES = Repointed("interaction"), Repointed("stage_change")
-REASSIGNED = frozenset({"lead_identity", "lead_tag", "interaction", "stage_change", "suppression"})
+SCORE_EVENTS = Repointed("score_event")
+REASSIGNED = frozenset(
+    {"lead_identity", "lead_tag", "interaction", "stage_change", "suppression", "score_event"}
+)
 """The tables whose rows follow their lead here."""
 
 
@@ -78,12 +83,15 @@ async def reassign(work: Work, merge: Reassignment) -> tuple[list[Touched], list
     of = _of(merge)
     touched = await _move_tags(work, merge)
     touched += Touched.of("lead_identity", await work.fetch(MOVE_IDENTITIES, **of))
-    touched += await ENTRIES.move(work, merge) + await STAGE_CHANGES.move(work, merge)
+    for rows in (ENTRIES, STAGE_CHANGES, SCORE_EVENTS):
+        touched += await rows.move(work, merge)
     touched += Touched.of("suppression", await work.fetch(SAME_SUPPRESSIONS, **of))
     touched += Touched.of("suppression", await work.fetch(MOVE_SUPPRESSIONS, **of))
     kept = Touched.of("lead", await work.fetch(FILL, **of, engagements=[one.value for one in Engagement]))
     away = Touched.of("lead", await work.fetch(AWAY, **of))
     await refresh_contacts(work, merge.workspace_id, [merge.to_id, *merge.from_ids])
+    # What a merge puts together is no threshold crossed.
+    await rescore(work, merge.workspace_id, [merge.to_id], is_told=False)
     return touched + kept + away, _filled(kept[0])
 
 
@@ -110,8 +118,8 @@ async def give_back(work: Work, merge: Reassignment, touched: Sequence[Touched],
         if one.table in GIVE_BACK:
             before = orjson.loads(one.before) if one.before is not None else None
             await work.fetch(_statement(one.table, before), **of, key=one.key, before=one.before)
-    await ENTRIES.give_back(work, merge, touched)
-    await STAGE_CHANGES.give_back(work, merge, touched)
+    for rows in (ENTRIES, STAGE_CHANGES, SCORE_EVENTS):
+        await rows.give_back(work, merge, touched)
     await work.fetch(FORGET_ENTRIES, workspace_id=merge.workspace_id, to_id=merge.to_id, cause=cause)
     ids = [merge.to_id, *merge.from_ids]
     await elect_primaries(work, merge.workspace_id, ids)
@@ -134,18 +142,20 @@ async def follow(
 ) -> None:
     """What was entered of these conversations since the merge goes with them, each to its lead; so does a number that
     the kept lead was given since, where one of them has it as the other kind."""
-    await work.fetch(
-        FOLLOW,
-        workspace_id=merge.workspace_id,
-        to_id=merge.to_id,
-        conversation_ids=list(conversations),
-        lead_ids=list(conversations.values()),
-        since=since,
-    )
+    for follow_of in (FOLLOW, FOLLOW_SCORES):
+        await work.fetch(
+            follow_of,
+            workspace_id=merge.workspace_id,
+            to_id=merge.to_id,
+            conversation_ids=list(conversations),
+            lead_ids=list(conversations.values()),
+            since=since,
+        )
     if await work.fetch(FOLLOW_NUMBERS, **_of(merge), since=since):
         ids = [merge.to_id, *merge.from_ids]
         await elect_primaries(work, merge.workspace_id, ids)
         await refresh_contacts(work, merge.workspace_id, ids)
+    await rescore(work, merge.workspace_id, [merge.to_id, *merge.from_ids], is_told=False)
 
 
 def _of(merge: Reassignment) -> dict[str, object]:

@@ -172,15 +172,15 @@ FILLED = (
         "avatar_url",
         "owner_id",
         "basis",
+        "time_zone",
         "engagement",
-        "score",
         "last_touch_at",
         "metadata",
     ),
     *("version", "updated_at"),
 )
 """What a merge may change of the kept lead; its name, stage and place on the board stay."""
-# The first merged lead that has something gives it; the furthest engagement, highest score and last touch count.
+# The first merged lead that has something gives it; the furthest engagement and the last touch count.
 FILL = Statement(
     text(
         f"""
@@ -191,9 +191,9 @@ FILL = Statement(
             SELECT {
             ", ".join(
                 f"(array_agg({name} ORDER BY n) FILTER (WHERE {name} IS NOT NULL))[1] AS {name}"
-                for name in ("company", "title", "avatar_url", "owner_id", "basis")
+                for name in ("company", "title", "avatar_url", "owner_id", "basis", "time_zone")
             )
-        }, max(array_position(cast(:engagements as text[]), engagement)) AS engagement, max(score) AS score,
+        }, max(array_position(cast(:engagements as text[]), engagement)) AS engagement,
                 max(last_touch_at) AS last_touch_at
             FROM merged
         ), known AS (
@@ -202,7 +202,7 @@ FILL = Statement(
         )
         UPDATE lead k SET company = coalesce(k.company, b.company), title = coalesce(k.title, b.title),
             avatar_url = coalesce(k.avatar_url, b.avatar_url), owner_id = coalesce(k.owner_id, b.owner_id),
-            basis = coalesce(k.basis, b.basis), score = greatest(k.score, b.score),
+            basis = coalesce(k.basis, b.basis), time_zone = coalesce(k.time_zone, b.time_zone),
             engagement = (cast(:engagements as text[]))[
                 greatest(array_position(cast(:engagements as text[]), k.engagement), b.engagement)
             ],
@@ -267,15 +267,14 @@ FORGET_ENTRIES = Statement(
         """
     )
 )
-FOLLOW = Statement(
-    text(
-        """
-        UPDATE interaction e SET lead_id = c.lead_id
-        FROM unnest(cast(:conversation_ids as uuid[]), cast(:lead_ids as uuid[])) AS c(id, lead_id)
-        WHERE e.workspace_id = cast(:workspace_id as uuid) AND e.lead_id = cast(:to_id as uuid)
-            AND e.conversation_id = c.id AND e.created_at >= cast(:since as timestamptz)
-        """
-    )
+_FOLLOW = """
+    UPDATE <table> e SET lead_id = c.lead_id
+    FROM unnest(cast(:conversation_ids as uuid[]), cast(:lead_ids as uuid[])) AS c(id, lead_id)
+    WHERE e.workspace_id = cast(:workspace_id as uuid) AND e.lead_id = cast(:to_id as uuid)
+        AND e.conversation_id = c.id AND e.created_at >= cast(:since as timestamptz)
+"""
+FOLLOW, FOLLOW_SCORES = (
+    Statement(text(_FOLLOW.replace("<table>", table))) for table in ("interaction", "score_event")
 )
 # A number is one person's: what the kept lead was given since goes with what goes back.
 FOLLOW_NUMBERS = Statement(

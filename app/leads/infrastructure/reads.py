@@ -36,7 +36,7 @@ from app.leads.infrastructure.tables import NEVER, lead, lead_identity, lead_tag
 
 PLAIN = (
     *("name", "email", "phone", "company", "title", "avatar_url", "rank", "source", "engagement", "score"),
-    *("metadata", "version", "created_at", "updated_at", "deleted_at", "lost_reason"),
+    *("metadata", "version", "created_at", "updated_at", "deleted_at", "lost_reason", "time_zone"),
 )
 
 STAGES = Statement(

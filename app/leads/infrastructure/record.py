@@ -21,7 +21,7 @@ from app.leads.infrastructure.identities import (
 HOLD = Statement(
     text(
         """
-        SELECT id, version, name, company, title, owner_id,
+        SELECT id, version, name, company, title, time_zone, owner_id,
             coalesce(metadata <> cast(:metadata as jsonb), false) AS has_other_metadata
         FROM lead
         WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:lead_id as uuid) AND deleted_at IS NULL
@@ -48,7 +48,8 @@ WHOSE = Statement(
 SAVE = Statement(
     text(
         """
-        UPDATE lead SET name = :name, company = :company, title = :title, owner_id = cast(:owner_id as uuid),
+        UPDATE lead SET name = :name, company = :company, title = :title,
+            time_zone = cast(:time_zone as text), owner_id = cast(:owner_id as uuid),
             metadata = coalesce(cast(:metadata as jsonb), metadata), updated_at = now(), version = version + 1
         WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:lead_id as uuid)
         """
@@ -106,6 +107,7 @@ class RecordRepository:
             name=changes.texts.get("name", lead.name),
             company=changes.texts.get("company", lead.company),
             title=changes.texts.get("title", lead.title),
+            time_zone=changes.texts.get("time_zone", lead.time_zone),
             owner_id=changes.owner.get("ownerId", lead.owner_id),
             metadata=_json(changes.metadata),
         )

@@ -23,13 +23,13 @@ ADD = Statement(
         WITH created AS (
             INSERT INTO lead
                 (workspace_id, id, name, email, phone, company, title, stage_id, rank, owner_id, source, metadata,
-                 created_by, basis, handles)
+                 created_by, basis, time_zone, handles, score)
             VALUES (cast(:workspace_id as uuid), cast(:lead_id as uuid), :name, :email, :phone, :company, :title,
                 cast(:stage_id as uuid), :rank, cast(:owner_id as uuid), :source, cast(:metadata as jsonb),
-                cast(:created_by as uuid), cast(:basis as text), array(
+                cast(:created_by as uuid), cast(:basis as text), cast(:time_zone as text), array(
                     SELECT value FROM unnest(cast(:kinds as text[]), cast(:values as text[])) AS i(kind, value)
                     ORDER BY kind, value
-                ))
+                ), first_score(cast(:workspace_id as uuid), :email, :phone, :company, :title, :source))
         )
         INSERT INTO lead_identity (workspace_id, lead_id, kind, value, is_primary)
         SELECT cast(:workspace_id as uuid), cast(:lead_id as uuid), kind, value, true
@@ -94,6 +94,7 @@ class LeadRepository:
             metadata=orjson.dumps(lead.metadata).decode(),
             created_by=created_by,
             basis=lead.basis,
+            time_zone=lead.time_zone,
         )
         await self._check_identities(workspace_id, lead_id, lead, are_all_added=len(added) == len(keys))
         if tag_ids:

@@ -1,5 +1,6 @@
 """Implements the port `Selections`: a few statements, however many leads."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -7,7 +8,7 @@ from sqlalchemy import text
 
 from app.common.database import Statement
 from app.common.work import Work
-from app.leads.domain.selection import PickedLead
+from app.leads.domain.selection import PickedLead, Retagged
 from app.leads.infrastructure.identities import (
     find_holders,
     reclaim_identities,
@@ -59,8 +60,13 @@ TAG = Statement(
             GROUP BY m.lead_id
         )
         UPDATE lead SET updated_at = now(), version = version + 1
-        WHERE workspace_id = cast(:workspace_id as uuid) AND id IN (SELECT lead_id FROM moved)
-        RETURNING id
+        FROM (
+            SELECT lead_id, coalesce(array_agg(tag_id ORDER BY tag_id) FILTER (WHERE sign = '+'), '{}') AS added,
+                coalesce(array_agg(tag_id ORDER BY tag_id) FILTER (WHERE sign <> '+'), '{}') AS removed
+            FROM moved GROUP BY lead_id
+        ) m
+        WHERE workspace_id = cast(:workspace_id as uuid) AND id = m.lead_id
+        RETURNING id, m.added, m.removed
         """
     )
 )
@@ -113,7 +119,7 @@ class SelectionRepository:
         add: Sequence[UUID],
         remove: Sequence[UUID],
         user_id: UUID,
-    ) -> list[UUID]:
+    ) -> list[Retagged]:
         rows = await self._work.fetch(
             TAG,
             workspace_id=workspace_id,
@@ -122,7 +128,10 @@ class SelectionRepository:
             remove=list(remove),
             user_id=user_id,
         )
-        return sorted(row["id"] for row in rows)
+        alike: dict[tuple[tuple[UUID, ...], tuple[UUID, ...]], list[UUID]] = defaultdict(list)
+        for row in rows:
+            alike[tuple(row["added"]), tuple(row["removed"])].append(row["id"])
+        return [Retagged(sorted(ids), added, removed) for (added, removed), ids in sorted(alike.items())]
 
 
 class _GivenUp(Exception):

@@ -2,10 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import cast
 from uuid import UUID
 
-from app.leads.infrastructure.reads import LeadConditions
+from sqlalchemy import BigInteger, DateTime, bindparam, select
+
+from app.common.database import Statement
+from app.common.work import Reads
+from app.leads.infrastructure.reads import LeadConditions, where
+from app.leads.infrastructure.tables import lead
 
 IDS = frozenset({"tag_ids", "stage_ids", "owner_ids"})
 MOMENTS = frozenset({"created_after", "created_before", "touched_before"})
@@ -34,3 +40,46 @@ def conditions_of(stored: Mapping[str, object]) -> LeadConditions:
         else:
             given[name] = value
     return LeadConditions(**given)  # type: ignore[arg-type]
+
+
+@cache
+def _after_statement(used: frozenset[str], *, is_to_change: bool) -> Statement:
+    found = (
+        select(lead.c.id)
+        .where(
+            lead.c.workspace_id == bindparam("workspace_id"),
+            lead.c.id > bindparam("after_id"),
+            lead.c.created_at <= bindparam("made_until", type_=DateTime(timezone=True)),
+            *where(used),
+        )
+        .order_by(lead.c.id)
+        .limit(bindparam("limit", type_=BigInteger))
+    )
+    return Statement(found.with_for_update(key_share=True) if is_to_change else found)
+
+
+async def leads_after(
+    reads: Reads,
+    workspace_id: UUID,
+    stored: Mapping[str, object],
+    *,
+    after_id: UUID,
+    made_until: datetime,
+    limit: int,
+    is_to_change: bool = False,
+) -> list[UUID]:
+    """The next leads that match, by their ids, of those made until then.
+
+    `is_to_change`: locked until the commit, in the order in which everybody locks leads; one that has left the filter
+    by the time it is locked is none of them.
+    """
+    conditions = conditions_of(stored)
+    rows = await reads.fetch(
+        _after_statement(conditions.used, is_to_change=is_to_change),
+        workspace_id=workspace_id,
+        after_id=after_id,
+        made_until=made_until,
+        limit=limit,
+        **conditions.values,
+    )
+    return [row["id"] for row in rows]

@@ -73,6 +73,8 @@ class LeadColumns(EditedColumns):
     """The newest message to or from it."""
     basis: Named[str | None] = Column(Text)
     """The lawful basis under which it is kept, where one was given."""
+    time_zone: Named[str | None] = Column(Text)
+    """IANA name, where somebody gave it; else its phone number or the workspace tells (`domain/time_zone.py`)."""
     merged_into_id: Named[UUID | None] = Column(Uuid)
     """The lead it was merged into; such a lead is deleted, and only an unmerge brings it back."""
     handles: Named[Sequence[str]] = Column(ARRAY(Text), server_default=text("'{}'"))
@@ -113,6 +115,7 @@ lead = Table(
         "workspace_id",
         text("created_at DESC"),
         text("id DESC"),
+        postgresql_include=["stage_id"],
         postgresql_where=text("deleted_at IS NULL"),
     ),
     Index("ix_lead_board", "workspace_id", "stage_id", "rank", "id", postgresql_where=LIVE),

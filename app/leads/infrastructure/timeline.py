@@ -26,6 +26,13 @@ ADD = Statement(
         """
     )
 )
+ADDED_SENT = """
+INSERT INTO interaction (workspace_id, id, lead_id, type, channel, direction, content, actor_id, actor_kind,
+    conversation_id, message_id, mentions)
+SELECT cast(:workspace_id as uuid), cast(:interaction_id as uuid), {lead_id}, 'MESSAGE', {channel}, 'OUTBOUND',
+    cast(:excerpt as text), {author_id}, 'HUMAN', {conversation_id}, cast(:message_id as uuid), '{{}}'
+FROM {rows}"""
+"""The entry of a message that a member sent, for the statement that makes the message."""
 HOLD_LEAD = Statement(
     select(lead.c.id)
     .where(

@@ -34,7 +34,7 @@ LEAVE_OUT_SUPPRESSED = Statement(
             WHERE t.n = s.n
         ) OR (s.known AND EXISTS (
             SELECT FROM suppression x
-            WHERE x.workspace_id = cast(:workspace_id as uuid) AND x.channel IS NULL AND x.lead_id = s.lead_id
+            WHERE x.workspace_id = cast(:workspace_id as uuid) AND x.channel IS NULL AND x.lead_id = s.lead_id OFFSET 0
         )))
         """  # noqa: S608 - a constant of ours
     )

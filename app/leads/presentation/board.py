@@ -31,8 +31,16 @@ from app.common.graphql import (
 from app.common.paging import Keyset
 from app.leads.domain.board import AfterLeadElsewhere, AfterLeadNotFound
 from app.leads.domain.errors import LeadStale
-from app.leads.presentation.queries import lead_conditions, load_leads
-from app.leads.presentation.types import Lead, LeadConnection, LeadEdge, LeadFilter, LeadPayload, Stage
+from app.leads.presentation.queries import load_leads
+from app.leads.presentation.types import (
+    Lead,
+    LeadConnection,
+    LeadEdge,
+    LeadFilter,
+    LeadPayload,
+    Stage,
+    lead_conditions,
+)
 from app.leads.wiring import (
     ColumnPage,
     LeadConditions,

@@ -11,8 +11,7 @@ from app.common.domain import Invalid, Role
 from app.common.graphql import NO_ID, Context, Id, Info, Payload, enum_type, mutation, parse_id, query
 from app.common.paging import PAGE_MAX
 from app.leads.domain.bulk_change import ChangeKind, LeadChange, TaskStatus
-from app.leads.presentation.queries import lead_conditions
-from app.leads.presentation.types import LeadFilter
+from app.leads.presentation.types import LeadFilter, lead_conditions
 from app.leads.wiring import WAITING, bulk_change_use_cases, bulk_changes_by_id, stored_filter
 
 enum_type(

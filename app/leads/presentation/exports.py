@@ -1,16 +1,12 @@
-"""`GET /export/leads.csv`: the leads of a filter as a spreadsheet, in a stream. Errors are RFC 9457 problems.
-
-A page is read in a short transaction and written before the next is read: memory stays as it is however many leads
-there are, and a slow client holds no transaction. What cannot be finished is cut off without the end that HTTP gives a
-whole answer, so that a client knows it for broken.
+"""`GET /export/leads.csv`: the leads of a filter as a spreadsheet, in a stream (`app/common/downloads.py`). Errors are
+RFC 9457 problems.
 """
 
 import asyncio
-import csv
-import io
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import asyncpg
@@ -18,26 +14,24 @@ import orjson
 import strawberry
 from graphql import GraphQLError
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from app.accounts.domain.audit import Author
 from app.accounts.wiring import AccountsServices, record_audit
-from app.common import telemetry
 from app.common.domain import Actor, Role, SalesPadError
-from app.common.exporting import Crowded, Turns
+from app.common.downloads import BYTE_ORDER_MARK, Download, check_holder, csv_lines, link_too_old
+from app.common.exporting import Turns
 from app.common.graphql import Info, query
-from app.common.http import Refused, problem, sign_in_member, try_again, wait_for_exports
+from app.common.http import Refused, problem, sign_in_member, try_again
+from app.common.links import LinkExpired
 from app.common.paging import Keyset
 from app.common.work import Doors, Unavailable
 from app.leads.domain.sheet import SEPARATOR, headings, identity_cells, phone_cell, text_cell
-from app.leads.presentation.queries import lead_conditions
-from app.leads.presentation.types import LeadFilter
+from app.leads.presentation.types import LeadFilter, lead_conditions
 from app.leads.wiring import (
     ExportLinks,
     LeadConditions,
-    LinkExpired,
     count_leads,
     export_locale,
     export_page,
@@ -52,8 +46,6 @@ PATH = "/export/leads.csv"
 PAGE_ROWS = 1000
 MAX_FILTER = 20_000
 NEEDS = "Exporting leads needs the role MEMBER and the web app or an API key."
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-"""Without it Excel takes UTF-8 for the computer's own code page."""
 
 
 @strawberry.type
@@ -94,7 +86,7 @@ class LeadExports:
         except Refused as refused:
             return refused.answer
         except LinkExpired:
-            return problem(410, "GONE", "This link is too old: ask for a new one.")
+            return link_too_old()
         except SalesPadError as refusal:
             at = ".".join(dict.fromkeys(("filter", *refusal.path)))
             return problem(400, "BAD_REQUEST", f"{at}: {refusal.message}")
@@ -102,7 +94,13 @@ class LeadExports:
             return problem(400, "BAD_REQUEST", f"filter: {error.message}")
         except Unavailable:
             return try_again()
-        return _Turn(self, actor, conditions, has_body=request.method != "HEAD")
+        return Download(
+            self.turns,
+            partial(self._begin, actor, conditions),
+            file_name=f"leads-{datetime.now(UTC):%Y-%m-%d}.csv",
+            has_body=request.method != "HEAD",
+            stuck_s=self.settings.socket_stuck_s,
+        )
 
     async def _asked_for(self, request: Request) -> tuple[Actor, LeadConditions]:
         """Who asks for what. Raises Refused, LinkExpired, Invalid, GraphQLError, Unavailable."""
@@ -113,13 +111,7 @@ class LeadExports:
         link = ExportLinks(self.settings).read(text)
         if link is None or "filter" in request.query_params:
             raise Refused(problem(404, "NOT_FOUND", "There is no such export, or the link is not whole."))
-        if self.accounts.revocations.is_revoked(link.actor):
-            raise Refused(problem(403, "FORBIDDEN", "Whoever asked for this link has signed out or left."))
-        allowance = await self.limiter().hit(link.actor)
-        if not allowance.is_allowed:
-            raise Refused(
-                problem(429, "RATE_LIMITED", "Too many requests: wait a little.", allowance.headers)
-            )
+        await check_holder(link.actor, self.accounts.revocations, self.limiter())
         return link.actor, link.conditions
 
     def _conditions(self, filter: str | None) -> LeadConditions:
@@ -135,8 +127,8 @@ class LeadExports:
             raise Refused(problem(400, "BAD_REQUEST", detail)) from None
         return lead_conditions(self.filter_of(given))
 
-    async def begun(self, actor: Actor, conditions: LeadConditions) -> tuple[str, list[asyncpg.Record]]:
-        """The workspace's locale and the first page; written down in the audit log. Raises Refused, Unavailable."""
+    async def _begin(self, actor: Actor, conditions: LeadConditions) -> AsyncIterator[bytes]:
+        """Written down in the audit log. Raises Refused, Unavailable."""
         workspace_id = actor.workspace_id
         async with self.doors.open_work(workspace_id, actor) as work:
             role = await role_now(work, workspace_id, actor.user_id)
@@ -148,13 +140,13 @@ class LeadExports:
             told["conditions"] = len(conditions.used)
             await record_audit(work, workspace_id, Author.of(actor), "leads.exported", after=told)
             rows = await export_page(work, workspace_id, conditions, limit=PAGE_ROWS, after=None)
-        return locale, rows
+        return self._pages(actor, conditions, locale, rows)
 
-    async def pages(
+    async def _pages(
         self, actor: Actor, conditions: LeadConditions, locale: str, rows: list[asyncpg.Record]
     ) -> AsyncIterator[bytes]:
         """Raises Unavailable, PermissionError once the person may not any more."""
-        yield BYTE_ORDER_MARK + _lines([headings(locale)])
+        yield BYTE_ORDER_MARK + csv_lines([headings(locale)])
         while rows:
             after = Keyset(rows[-1]["moment"], rows[-1]["id"])
             is_last = len(rows) < PAGE_ROWS
@@ -165,58 +157,6 @@ class LeadExports:
                 raise PermissionError("revoked")
             async with self.doors.open_reads(actor.workspace_id) as reads:
                 rows = await export_page(reads, actor.workspace_id, conditions, limit=PAGE_ROWS, after=after)
-
-
-class _Turn(Response):
-    """An export that begins when its turn comes, and none beyond the process's turns."""
-
-    def __init__(
-        self, exports: LeadExports, actor: Actor, conditions: LeadConditions, *, has_body: bool
-    ) -> None:
-        self._exports, self._actor, self._conditions = exports, actor, conditions
-        self._has_body = has_body
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            with self._exports.turns.take():
-                answer = await self._answer()
-                await answer(scope, receive, send)
-        except Crowded:
-            await wait_for_exports()(scope, receive, send)
-
-    async def _answer(self) -> Response:
-        headers = {
-            "Content-Type": "text/csv; charset=utf-8",
-            "Content-Disposition": f'attachment; filename="leads-{datetime.now(UTC):%Y-%m-%d}.csv"',
-        }
-        if not self._has_body:
-            return Response(headers=headers)
-        try:
-            locale, rows = await self._exports.begun(self._actor, self._conditions)
-        except Refused as refused:
-            return refused.answer
-        except Unavailable:
-            return try_again()
-        pages = self._exports.pages(self._actor, self._conditions, locale, rows)
-        return _Stream(pages, headers=headers, stuck_s=self._exports.settings.socket_stuck_s)
-
-
-class _Stream(StreamingResponse):
-    """Cut off where the database, the person's right or the client's patience ends: without its last chunk."""
-
-    def __init__(self, pages: AsyncIterator[bytes], *, headers: dict[str, str], stuck_s: float) -> None:
-        super().__init__(pages, headers=headers)
-        self._stuck_s = stuck_s
-
-    async def stream_response(self, send: Send) -> None:
-        async def send_in_time(message: dict[str, object]) -> None:
-            async with asyncio.timeout(self._stuck_s):
-                await send(message)
-
-        try:
-            await super().stream_response(send_in_time)  # type: ignore[arg-type]
-        except (Unavailable, TimeoutError, PermissionError) as error:
-            telemetry.log.warning("export cut off", reason=type(error).__name__)
 
 
 def lead_export_routes(
@@ -232,14 +172,7 @@ def lead_export_routes(
 
 
 def _page(rows: Sequence[asyncpg.Record]) -> bytes:
-    return _lines([_cells(row) for row in rows])
-
-
-def _lines(lines: Sequence[Sequence[str]]) -> bytes:
-    """RFC 4180."""
-    written = io.StringIO()
-    csv.writer(written, lineterminator="\r\n").writerows(lines)
-    return written.getvalue().encode()
+    return csv_lines([_cells(row) for row in rows])
 
 
 def _cells(row: asyncpg.Record) -> list[str]:

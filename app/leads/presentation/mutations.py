@@ -14,7 +14,18 @@ from app.leads.presentation.record import refused_with
 from app.leads.presentation.types import CreateLeadInput, LeadPayload, parse_tag_ids
 from app.leads.wiring import lead_use_cases
 
-TEXTS = ("name", "email", "phone", "company", "title", "linkedin", "instagram", "facebook", "basis")
+TEXTS = (
+    "name",
+    "email",
+    "phone",
+    "company",
+    "title",
+    "linkedin",
+    "instagram",
+    "facebook",
+    "basis",
+    "time_zone",
+)
 
 
 @strawberry.type

@@ -8,7 +8,6 @@ import strawberry
 
 from app.common.domain import Role
 from app.common.feed.cursor import encode_cursor
-from app.common.filters import capped, filter_ids
 from app.common.graphql import (
     After,
     Context,
@@ -21,15 +20,16 @@ from app.common.graphql import (
     query,
     selects,
 )
-from app.leads.domain.search import LeadSort, search_terms
+from app.leads.domain.search import LeadSort
 from app.leads.presentation.types import (
     Lead,
     LeadConnection,
     LeadEdge,
     LeadFilter,
     Stage,
+    lead_conditions,
 )
-from app.leads.wiring import LeadConditions, count_leads, leads_by_id, list_leads, list_stages
+from app.leads.wiring import count_leads, leads_by_id, list_leads, list_stages
 from app.tags.presentation.types import tag_map
 
 
@@ -95,23 +95,3 @@ async def load_leads(context: Context, ids: Sequence[UUID]) -> list[Lead | None]
         rows = await leads_by_id(reads, workspace_id, ids)
         tags = await tag_map(reads, workspace_id, list(rows.values()))
     return [Lead.of(rows[id], tags) if id in rows else None for id in ids]
-
-
-def lead_conditions(filter: LeadFilter | None) -> LeadConditions:
-    """Raises the top-level BAD_USER_INPUT for a list that is too long and a search of no length to search by."""
-    if filter is None:
-        return LeadConditions()
-    return LeadConditions(
-        tag_ids=filter_ids(filter.tag_ids),
-        stage_ids=filter_ids(filter.stage_ids),
-        owner_ids=filter_ids(filter.owner_ids),
-        sources=[source.value for source in capped(filter.sources)] if filter.sources is not None else None,
-        min_score=filter.min_score,
-        has_email=filter.has_email,
-        has_phone=filter.has_phone,
-        created_after=filter.created_after,
-        created_before=filter.created_before,
-        touched_before=filter.touched_before,
-        deleted=filter.deleted,
-        terms=None if filter.search is None else search_terms(filter.search),
-    )

@@ -11,7 +11,18 @@ from app.leads.presentation.queries import load_leads
 from app.leads.presentation.types import LeadPayload
 from app.leads.wiring import record_use_cases
 
-FIELDS = ("name", "email", "phone", "company", "title", "linkedin", "instagram", "facebook", "metadata")
+FIELDS = (
+    "name",
+    "email",
+    "phone",
+    "company",
+    "title",
+    "linkedin",
+    "instagram",
+    "facebook",
+    "time_zone",
+    "metadata",
+)
 PRIMARY = (
     "it takes the place of the primary one, which goes; one that the lead has already becomes primary and the former "
     "stays; null removes the primary one, and the oldest other of its kind takes its place."
@@ -43,6 +54,9 @@ class UpdateLeadInput:
     )
     facebook: str | None = strawberry.field(
         description=f"A Facebook profile: {PRIMARY}", default=strawberry.UNSET
+    )
+    time_zone: str | None = strawberry.field(
+        description="IANA name; null: as its phone number tells.", default=strawberry.UNSET
     )
     owner_id: strawberry.ID | None = strawberry.field(
         description="The member who looks after it; null: nobody.", default=strawberry.UNSET

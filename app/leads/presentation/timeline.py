@@ -18,13 +18,16 @@ enum_type(
     "What an entry of a timeline tells.",
     CREATED="The lead was made: `content` is its source.",
     IMPORTED="An import made it or changed it: `content` is the page it was read from, else the source, and the row.",
-    UPDATED="It was changed: `content` names the fields; `deletedAt`: it was deleted or restored.",
+    UPDATED="It was changed: `content` names the fields; `deletedAt`: it was deleted or restored; `unsubscribed`, "
+    "`subscribed`: the person wants no more mails, or took that back.",
     NOTE="A member's note: `content` is its text.",
     STAGE_CHANGED="It went to another stage: `content` has both names, and below why it was lost.",
     TAGGED="Tags were put on it (+) or taken off (−): `content` has their names.",
     ASSIGNED="It, or a conversation with it, was given to the member whom `content` names; empty: to nobody.",
     MERGED="Another lead was merged into it: `content` is that one's name.",
     MESSAGE="A message went or came: `content` is its beginning.",
+    AUTOMATION="A rule acts on it: `content` is its name.",
+    SCORE="Its score crossed a threshold: `content` is the threshold, with + on the way up and − on the way down.",
 )
 
 

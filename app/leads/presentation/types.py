@@ -11,6 +11,7 @@ import strawberry
 from app.accounts.presentation.types import User
 from app.common.database import Joined
 from app.common.domain import Invalid
+from app.common.filters import capped, filter_ids
 from app.common.graphql import (
     NO_ID,
     After,
@@ -26,14 +27,16 @@ from app.common.graphql import (
 from app.common.scalars import JSON
 from app.leads.domain.identity import IdentityKind
 from app.leads.domain.lead import MAX_TAGS_PER_INPUT, Engagement, LeadSource
-from app.leads.domain.search import LeadSort
+from app.leads.domain.search import LeadSort, search_terms
 from app.leads.domain.stage import StageKind
+from app.leads.domain.time_zone import zone_of_phone
 from app.leads.presentation.timeline import AddNoteInput as AddNoteInput
 from app.leads.presentation.timeline import Interaction as Interaction
 from app.leads.presentation.timeline import NotePayload as NotePayload
 from app.leads.presentation.timeline import TimelineConnection as TimelineConnection
 from app.leads.presentation.timeline import TimelineEdge as TimelineEdge
 from app.leads.presentation.timeline import position_in
+from app.leads.wiring import LeadConditions
 from app.tags.presentation.types import Tag
 
 if TYPE_CHECKING:
@@ -71,6 +74,7 @@ enum_type(
     LeadSource,
     "Where a lead came from.",
     MANUAL="Made by hand.",
+    CSV="A file, CSV or XLSX.",
     INSTAGRAM="The extension, on Instagram.",
     FACEBOOK="The extension, on Facebook.",
     LINKEDIN="The extension, on LinkedIn.",
@@ -109,6 +113,11 @@ class Identity:
     is_primary: bool = strawberry.field(description="Whether it is the one of its kind that is used.")
 
 
+def _time_zone(self: "Lead") -> str | None:
+    """Read from the number only where somebody asks for it."""
+    return self.given_time_zone or zone_of_phone(self.phone)
+
+
 @strawberry.type(description="A person or company a team sells to.")
 class Lead:
     id: strawberry.ID = strawberry.field(description="Its id.")
@@ -133,6 +142,13 @@ class Lead:
     created_at: datetime = strawberry.field(description="When it was made.")
     updated_at: datetime = strawberry.field(description="When it was changed last.")
     deleted_at: datetime | None = strawberry.field(description="When it was deleted; null: it is live.")
+    given_time_zone: strawberry.Private[str | None] = None
+
+    time_zone: str | None = strawberry.field(
+        resolver=_time_zone,
+        description="The IANA name of where it lives: as given, else as its phone number tells; null: nobody knows, "
+        "and the workspace's counts for quiet hours.",
+    )
 
     @nested(description="How it came in and what imports did to it, oldest first.")
     async def provenance(
@@ -198,6 +214,7 @@ class Lead:
             created_at=row["created_at"],
             updated_at=row["updated_at"],
             deleted_at=row["deleted_at"],
+            given_time_zone=row["time_zone"],
         )
 
 
@@ -290,6 +307,10 @@ class CreateLeadInput:
         description="The lawful basis under which it is kept, at most 200 characters; it shows in `provenance`.",
         default=None,
     )
+    time_zone: str | None = strawberry.field(
+        description="Where it lives, by IANA name, such as America/Manaus; left out: as its phone number tells.",
+        default=None,
+    )
 
 
 @strawberry.type(description="The lead as it is now.")
@@ -313,3 +334,23 @@ def parse_tag_ids(ids: list[strawberry.ID] | None) -> list[UUID]:
     if ids and len(ids) > MAX_TAGS_PER_INPUT:
         raise Invalid(f"Give at most {MAX_TAGS_PER_INPUT} tags.", path=("tagIds",))
     return [parse_id(id) or NO_ID for id in ids or ()]
+
+
+def lead_conditions(filter: LeadFilter | None) -> LeadConditions:
+    """Raises the top-level BAD_USER_INPUT for a list that is too long and a search of no length to search by."""
+    if filter is None:
+        return LeadConditions()
+    return LeadConditions(
+        tag_ids=filter_ids(filter.tag_ids),
+        stage_ids=filter_ids(filter.stage_ids),
+        owner_ids=filter_ids(filter.owner_ids),
+        sources=[source.value for source in capped(filter.sources)] if filter.sources is not None else None,
+        min_score=filter.min_score,
+        has_email=filter.has_email,
+        has_phone=filter.has_phone,
+        created_after=filter.created_after,
+        created_before=filter.created_before,
+        touched_before=filter.touched_before,
+        deleted=filter.deleted,
+        terms=None if filter.search is None else search_terms(filter.search),
+    )

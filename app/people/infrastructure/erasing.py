@@ -1,8 +1,8 @@
 """A person, gone from all modules in one transaction.
 
-Locks are taken in the order of all others (docs/decisions/0026): imports and bulk changes under way, the leads, their
-identities, conversations and deliveries. Whoever was in the middle of something with the person has committed by then,
-or finds nobody. Files are let go of in the transaction and removed after it.
+Locks are taken in the order of all others (docs/decisions/0026): imports, bulk changes and bulk sends under way, live
+runs of automations, the leads, their identities, conversations and deliveries. Whoever was in the middle of something
+with the person has committed by then, or finds nobody. Files are let go of in the transaction and removed after it.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from app.automations.wiring import hold_runs
 from app.common.database import Statement
 from app.common.domain import EVENT_IDS_MAX, folded
 from app.common.work import Work
@@ -31,6 +32,7 @@ from app.leads.wiring import (
     reclaim_identities,
     whole_person,
 )
+from app.outreach.wiring import end_bulk_sends, hold_bulk_sends
 from app.people.application.erasing import check_confirmation
 from app.people.domain.erasure import LiveElsewhere
 
@@ -59,8 +61,9 @@ class Held:
     lead_ids: Sequence[UUID]
     names: Sequence[str]
     import_ids: Sequence[UUID]
-    """Of the whole workspace, as the changes of many: those that were under way."""
+    """Of the whole workspace, as the changes of many and the bulk sends: those that were under way."""
     change_ids: Sequence[UUID]
+    bulk_send_ids: Sequence[UUID]
 
 
 async def erase_person(
@@ -119,13 +122,15 @@ async def _hold(
     """Raises LeadNotFound, Moved."""
     import_ids = await hold_imports(work, workspace_id)
     change_ids = await hold_changes(work, workspace_id)
+    bulk_send_ids = await hold_bulk_sends(work, workspace_id)
     lead_ids = await leads_of(work, workspace_id, lead_id)
     if not lead_ids:
         raise LeadNotFound("id")
+    await hold_runs(work, workspace_id, lead_ids)
     names = await hold_to_erase(work, workspace_id, lead_ids)
     if set(names) != set(lead_ids) or set(await leads_of(work, workspace_id, lead_id)) != set(lead_ids):
         raise Moved
-    return Held(lead_ids, list(names.values()), import_ids, change_ids)
+    return Held(lead_ids, list(names.values()), import_ids, change_ids, bulk_send_ids)
 
 
 async def _erase(
@@ -153,6 +158,7 @@ async def _erase(
     if is_for_good:
         traces = [*held.names, *(one.value for one in known_by)]
         await end_changes(work, workspace_id, held.change_ids, traces)
+        await end_bulk_sends(work, workspace_id, held.bulk_send_ids, traces)
     await work.fetch(DROP_MERGES, workspace_id=workspace_id, lead_ids=list(lead_ids))
     await erase_leads(work, workspace_id, lead_ids, known_by if is_for_good else [])
     for start in range(0, len(lead_ids), EVENT_IDS_MAX):

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from app.automations.wiring import export_runs
 from app.common.database import Statement
 from app.common.exporting import LinksFiles, Section, document
 from app.common.work import Reads
@@ -54,6 +55,7 @@ async def stream_person(
         **export_leads(reads, workspace_id, lead_ids),
         **export_conversations(reads, workspace_id, lead_ids, link),
         **export_imports(reads, workspace_id, lead_ids),
+        **export_runs(reads, workspace_id, lead_ids),
         "merges": _merges(reads, workspace_id, lead_ids),
     }
     head = {

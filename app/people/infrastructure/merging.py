@@ -1,7 +1,7 @@
 """Implements the port `Merges`: asks each module in turn, and keeps the journal of what they touched.
 
-Locks are taken in one order, which all who write about leads keep: the leads by id, their conversations by id, the
-rest. Whoever else writes about one of the leads waits for its row, and finds it merged.
+Locks are taken in one order, which all who write about leads keep: live runs of automations, the leads by id, their
+conversations by id, the rest. Whoever else writes about one of the leads waits for its row, and finds it merged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from app.automations.wiring import give_back_runs, hold_runs, reassign_runs
 from app.common.database import Statement
 from app.common.domain import EVENT_IDS_MAX, ActorKind
 from app.common.repointing import Reassignment, Touched
@@ -95,6 +96,7 @@ class MergeRepository:
         self._work = work
 
     async def hold_live(self, workspace_id: UUID, lead_ids: Sequence[UUID]) -> Mapping[UUID, str]:
+        await hold_runs(self._work, workspace_id, lead_ids)
         held = await hold_leads(self._work, workspace_id, lead_ids)
         return {id: lead.name for id, lead in held.items() if lead.is_live}
 
@@ -113,7 +115,8 @@ class MergeRepository:
             created_by=user_id,
         )
         imports = await reassign_imports(self._work, merge)
-        await self._keep_journal(workspace_id, merge_id, [*conversations, *leads, *imports])
+        runs = await reassign_runs(self._work, merge)
+        await self._keep_journal(workspace_id, merge_id, [*conversations, *leads, *imports, *runs])
         self._tell(moved, asked.keep_id)
         return filled
 
@@ -146,11 +149,13 @@ class MergeRepository:
     async def hold_merge(
         self, workspace_id: UUID, merge_id: UUID
     ) -> tuple[Merge, Mapping[UUID, bool]] | None:
-        """The leads first, as everybody does: which they are never changes."""
+        """The runs and the leads first, as everybody does: which leads they are never changes."""
         found = await self._work.fetch_one(LEADS_OF, workspace_id=workspace_id, id=merge_id)
         if found is None:
             return None
-        leads = await hold_leads(self._work, workspace_id, [found["kept_id"], *found["merged_ids"]])
+        lead_ids = [found["kept_id"], *found["merged_ids"]]
+        await hold_runs(self._work, workspace_id, lead_ids)
+        leads = await hold_leads(self._work, workspace_id, lead_ids)
         kept = leads.get(found["kept_id"])
         row = await self._work.fetch_one(
             HOLD, workspace_id=workspace_id, id=merge_id, into_id=kept.merged_into_id if kept else None
@@ -177,6 +182,7 @@ class MergeRepository:
         moved = await give_back_conversations(self._work, back, touched, since=ended["created_at"])
         await follow_conversations(self._work, back, moved, since=ended["created_at"])
         await give_back_imports(self._work, back, touched)
+        await give_back_runs(self._work, back, touched, since=ended["created_at"])
         for lead_id in merge.merged_ids:
             self._tell([id for id, of in moved.items() if of == lead_id], lead_id)
 

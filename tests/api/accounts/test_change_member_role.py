@@ -93,6 +93,16 @@ async def test_nobody_of_such_an_id(ana: Person, eve: Person, doors: Doors, user
     assert (await roles(eve))[str(eve.user_id)] == "OWNER"
 
 
+async def attempted(person: Person, user_id: object) -> str:
+    """The role that came of it, or why it did not."""
+    given = {"input": {"userId": str(user_id), "role": "ADMIN"}}
+    body = (await person.post(CHANGE, given)).json()
+    if "errors" in body:
+        return str(body["errors"][0]["extensions"]["code"])
+    payload = body["data"]["changeMemberRole"]
+    return str(payload["member"]["role"] if payload["member"] else payload["errors"][0]["code"])
+
+
 async def test_two_owners_who_unmake_each_other_at_once_leave_one(
     http: httpx.AsyncClient, doors: Doors
 ) -> None:
@@ -100,9 +110,7 @@ async def test_two_owners_who_unmake_each_other_at_once_leave_one(
     for _ in range(8):
         ana = await sign_up(http)
         bruno = await add_member(doors, ana, role=Role.OWNER)
-        answers = await asyncio.gather(
-            change(ana, bruno.user_id, Role.ADMIN), change(bruno, ana.user_id, Role.ADMIN)
-        )
-        assert [answer["member"]["role"] for answer in answers if answer["member"]] == ["ADMIN"], answers
-        assert [code for answer in answers for code, _ in codes(answer)] == ["FORBIDDEN"]
+        answers = sorted(await asyncio.gather(attempted(ana, bruno.user_id), attempted(bruno, ana.user_id)))
+        # Where the second comes later still, its token is void.
+        assert answers in (["ADMIN", "FORBIDDEN"], ["ADMIN", "UNAUTHENTICATED"])
         assert len(await told(doors, ana.workspace_id)) == 1

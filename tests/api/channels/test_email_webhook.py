@@ -15,7 +15,7 @@ from app.common.work import Doors, Unavailable
 from app.settings import Settings
 from tests.factories.accounts import Person
 from tests.factories.mail import add_mailbox, new_mail, stored_mails
-from tests.fixtures.processes import Api
+from tests.fixtures.processes import Api, eventually
 
 
 async def post(http: httpx.AsyncClient, token: str, body: Any, **headers: str) -> httpx.Response:
@@ -165,6 +165,7 @@ async def test_no_token_gets_into_the_log(ana: Person, doors: Doors) -> None:
         for path in (f"/webhooks/email/{account.token}/", f"/webhooks/{account.token}/x"):
             await http.post(path, content=b"x")
         await http.get(f"/webhooks/email/{account.token}")
+        await eventually(lambda: api.log().count("/webhooks/email/{token}") >= 3, what="their log lines")
         log = api.log()
     assert log.count("/webhooks/email/{token}") == 3, log
     assert account.token not in log

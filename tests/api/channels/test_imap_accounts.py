@@ -11,9 +11,11 @@ from sqlalchemy import text
 
 from app.channels.wiring import imap_server
 from app.common.work import Doors
+from app.embedded.config import OFF
 from app.settings import Settings
 from tests.factories.accounts import Person, sign_up
 from tests.factories.channels import accounts, connect, connected, disconnect, refusal, update
+from tests.fixtures.databases import bare_database
 from tests.fixtures.imap_script import DROP, HANG, ScriptedImap
 from tests.fixtures.processes import Api
 from tests.fixtures.smtp import Certificate
@@ -23,6 +25,32 @@ from tests.fixtures.smtp import Certificate
 def server() -> Iterator[ScriptedImap]:
     with ScriptedImap.started() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+async def alone(servers: None) -> Settings:
+    """A database where no worker reads these mailboxes meanwhile."""
+    return await bare_database(Settings())
+
+
+@pytest.fixture(scope="module")
+async def doors(alone: Settings) -> AsyncIterator[Doors]:
+    doors = Doors(alone)
+    yield doors
+    await doors.close()
+
+
+@pytest.fixture(scope="module")
+async def api_server(alone: Settings) -> AsyncIterator[Api]:
+    assert alone.database_url is not None
+    async with Api.started(SALESPAD_DATABASE_URL=alone.database_url, SALESPAD_REDIS_URL=OFF) as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+async def http(api_server: Api) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=api_server.url, timeout=30, trust_env=False) as client:
+        yield client
 
 
 async def reading_of(doors: Doors, id: str) -> dict[str, Any] | None:

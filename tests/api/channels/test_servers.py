@@ -1,6 +1,5 @@
 """The SMTP servers of accounts: tried when they are given, their logins sealed, and what is said where they fail."""
 
-import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -12,6 +11,7 @@ from sqlalchemy import text
 
 from app.channels.wiring import sending_account
 from app.common.work import Doors
+from app.embedded.processes import free_port
 from app.settings import Settings
 from tests.factories.accounts import Person, sign_up
 from tests.factories.channels import accounts, connect, connected, disconnect, refusal, update
@@ -120,9 +120,7 @@ async def test_what_fails_says_what_to_do(
 
 
 async def test_nobody_there_says_what_to_do(ana: Person) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    words = words_of(await connect(ana, smtpUrl=f"smtp://127.0.0.1:{port}"))
+    words = words_of(await connect(ana, smtpUrl=f"smtp://127.0.0.1:{free_port()}"))
     assert "takes no connections" in words
     assert "check its spelling" in words_of(await connect(ana, smtpUrl="smtp://no-such-host.invalid"))
 

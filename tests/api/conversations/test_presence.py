@@ -74,11 +74,8 @@ async def test_typing_is_shown_and_ends(ana: Person, bruno: Person, doors: Doors
             assert (await bruno.run(SET_TYPING, {"id": chat}))["setTyping"] == {"ok": True, "errors": []}
         await anas.until(lambda: anas.here.get(where) is True)
         await anas.until(lambda: anas.here.get(where) is False)
-    assert [told["typing"] for told in anas.told if told["user"]["id"] == str(bruno.user_id)] == [
-        False,
-        True,
-        False,
-    ], "five calls, one change"
+        found = [told["typing"] for told in anas.told if told["user"]["id"] == str(bruno.user_id)]
+        assert found == [False, True, False], "five calls, one change; and he has not left yet"
 
 
 async def test_two_tabs_are_one_presence(ana: Person, bruno: Person, api_server: Api) -> None:

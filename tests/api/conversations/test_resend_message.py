@@ -1,6 +1,7 @@
 """What becomes of a message by the provider's answer, and resendMessage: only what failed, or nobody can say of."""
 
 import asyncio
+import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -133,12 +134,17 @@ async def test_an_account_that_cannot_log_in_says_so_until_it_can(outlet: Outlet
             outlet.person, outlet.doors, outlet.settings, server.url_as("ana", "wrong")
         )
         opened = await open_conversation(outlet.person, outlet.doors, account_id=account_id)
+        other = await open_conversation(outlet.person, outlet.doors, account_id=account_id)
+        at = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+        next_one = await accepted(outlet.person, other.id, notBefore=at)
         message = await accepted(outlet.person, opened.id)
         await until_status(outlet.person, message, "FAILED")
         assert await outlet.sql(status, id=account_id) == "NEEDS_REAUTH"
         assert server.refused_logins == 1, "a wrong password is not tried again by itself"
-        other = await open_conversation(outlet.person, outlet.doors, account_id=account_id)
-        next_one = await accepted(outlet.person, other.id)
+        refused = await send(outlet.person, other.id)
+        assert codes(refused) == [("CONFLICT", ["conversationId"])], "nobody waits for what will not leave"
+        due = "UPDATE delivery SET run_at = now() WHERE workspace_id = :workspace_id AND message_id = :id"
+        await outlet.sql(due, id=next_one["id"])
         assert (await until_status(outlet.person, next_one, "FAILED"))["error"] == "ACCOUNT_NEEDS_REAUTH"
         assert server.refused_logins == 1, "nor by the next message: the provider would lock the account"
         server.users["ana"] = "wrong"
@@ -149,7 +155,8 @@ async def test_an_account_that_cannot_log_in_says_so_until_it_can(outlet: Outlet
 
 async def test_what_must_not_be_sent_any_more_when_its_time_comes_is_not(outlet: Outlet) -> None:
     """Scheduled, then the account is disconnected, the lead deleted or the address suppressed: each says which."""
-    gone, stopped = await outlet.conversation(), await outlet.conversation()
+    gone = await outlet.conversation()
+    stopped = await outlet.conversation(address=f"{secrets.token_hex(6)}@stopped.example")
     cut = await open_conversation(outlet.person, outlet.doors)
     at = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     waiting = [await accepted(outlet.person, opened.id, notBefore=at) for opened in (cut, gone, stopped)]
@@ -162,7 +169,7 @@ async def test_what_must_not_be_sent_any_more_when_its_time_comes_is_not(outlet:
     )
     await outlet.sql(
         "INSERT INTO suppression (workspace_id, value, reason) VALUES (:workspace_id, :value, 'OPT_OUT')",
-        value="@" + stopped.address.partition("@")[2],
+        value="@stopped.example",
     )
     await outlet.sql("UPDATE delivery SET run_at = now() WHERE workspace_id = :workspace_id")
     state = "SELECT status || ' ' || error FROM message WHERE workspace_id = :workspace_id AND id = :id"

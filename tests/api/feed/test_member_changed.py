@@ -1,26 +1,11 @@
 """Who joins, has another role or leaves is told to the people of the workspace."""
 
-import asyncio
-from typing import Any
-
 from app.accounts.domain.events import MemberChanged
 from app.common.domain import ClientKind, Role
 from app.common.work import Doors
 from tests.factories.accounts import Person, add_member
-from tests.fixtures.feed import FEED, create_tags, feed_cursor
-from tests.fixtures.graphql import open_socket
+from tests.fixtures.feed import create_tags, feed_cursor, take
 from tests.fixtures.processes import Api
-
-
-async def take(api: Api, person: Person, count: int, **variables: Any) -> list[dict[str, Any]]:
-    """The first items of a new subscription, without its heartbeat."""
-    items: list[dict[str, Any]] = []
-    async with asyncio.timeout(20), open_socket(api.ws_url, person.token) as socket:
-        async for payload in socket.subscribe(FEED, variables):
-            items.append(payload["data"]["feed"])
-            if len(items) == count + 1:
-                break
-    return items[1:]
 
 
 async def tell(doors: Doors, of: Person, *changes: str) -> None:

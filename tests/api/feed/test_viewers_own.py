@@ -17,6 +17,8 @@ from app.common.domain import Role
 from app.common.sharing import reads_viewer
 from app.common.work import Doors
 from app.graphql.schema import schema
+from app.imports.domain.imports import ImportProgressed
+from app.outreach.domain.events import BulkSendProgressed
 from app.settings import Settings
 from tests.factories.accounts import Person, add_member
 from tests.factories.conversations import inbound, open_conversation
@@ -33,6 +35,37 @@ DRAFT = text(
     "INSERT INTO draft (workspace_id, conversation_id, user_id, body) "
     "VALUES (:workspace_id, :conversation_id, :user_id, 'To be continued')"
 )
+STOP = text(
+    "INSERT INTO suppression (workspace_id, value, reason) VALUES (:workspace_id, '@example.com', 'OPT_OUT')"
+)
+PAUSED = text(
+    """
+    WITH written AS (
+        INSERT INTO template (workspace_id, name) VALUES (:workspace_id, 'Offer') RETURNING workspace_id, id
+    ), worded AS (
+        INSERT INTO template_version (workspace_id, template_id, number, body, variables, required)
+        SELECT workspace_id, id, 1, 'Hello', '{}', '{}' FROM written
+    )
+    INSERT INTO bulk_send (workspace_id, name, state, pause_reason, template_id, account_id, status)
+    SELECT w.workspace_id, 'Offer', 'PAUSED', 'ERROR_RATE|5|20', w.id, a.id, 'idle'
+    FROM written w JOIN channel_account a ON a.workspace_id = w.workspace_id LIMIT 1 RETURNING id
+    """
+)
+FAILED = text(
+    """
+    WITH failed AS (
+        INSERT INTO import_job (workspace_id, id, status, source, policy, tag_ids, counts, processed_rows, error)
+        VALUES (:workspace_id, gen_random_uuid(), 'FAILED', 'CSV', 'UPSERT', '{}', '{"REJECTED": 1}', 1, 'OPEN_QUOTE|2')
+        RETURNING workspace_id, id
+    ), refused AS (
+        INSERT INTO import_row (workspace_id, import_id, row, outcome, code)
+        SELECT workspace_id, id, 1, 'REJECTED', 'NO_IDENTITY' FROM failed
+    )
+    SELECT id FROM failed
+    """
+)
+CLOSE = "mutation ($input: ConversationIdInput!) { closeConversation(input: $input) { errors { code } } }"
+SPEAK = "mutation ($input: UpdateProfileInput!) { updateProfile(input: $input) { errors { code } } }"
 
 
 def is_marked(field: GraphQLField) -> bool:
@@ -83,24 +116,35 @@ async def test_only_what_is_marked_differs_between_two_members(
     ana: Person, doors: Doors, settings: Settings, marked: bool
 ) -> None:
     bruno = await add_member(doors, ana, role=Role.OWNER)
+    await ana.run(SPEAK, {"input": {"locale": "en"}})
+    await bruno.run(SPEAK, {"input": {"locale": "pt-BR"}})
     after = await feed_cursor(ana)
     opened = await open_conversation(ana, doors)
     await inbound(ana, doors, opened.id)
-    own = {"workspace_id": ana.workspace_id, "conversation_id": opened.id, "user_id": ana.user_id}
+    of_ana = {"workspace_id": ana.workspace_id, "conversation_id": opened.id, "user_id": ana.user_id}
     async with doors.open_work(ana.workspace_id) as work:
-        await work.execute(READ, own)
-        await work.execute(DRAFT, own)
+        await work.execute(READ, of_ana)
+        await work.execute(DRAFT, of_ana)
+        await work.execute(STOP, {"workspace_id": ana.workspace_id})
+        paused = (await work.execute(PAUSED, {"workspace_id": ana.workspace_id})).scalar_one()
+        work.announce(BulkSendProgressed(entity_ids=[paused]))
+        failed = (await work.execute(FAILED, {"workspace_id": ana.workspace_id})).scalar_one()
+        work.announce(ImportProgressed(entity_ids=[failed]))
+    await ana.run(CLOSE, {"input": {"id": str(opened.id)}})
     item = schema._schema.type_map["FeedItem"]
     assert isinstance(item, GraphQLObjectType)
     # Three levels hold a message's conversation and its fields; more would pass the limit of a document.
     fields = selection(item, marked=marked, depth=3)
     document = f"subscription ($after: String) {{ feed(after: $after) {{ {fields} }} }}"
     async with in_process(settings.model_copy(update={"share_execution": False})) as server:
-        count = 2  # the lead, and the message
+        # The lead, the message, the bulk send that tells why it is paused, the import that tells why it failed, and the
+        # conversation, whose canSend does.
+        count = 5
         anas = await told(server.ws_url, ana, document, after, count)
         brunos = await told(server.ws_url, bruno, document, after, count)
     assert '"Ol' in json.dumps(anas, ensure_ascii=False), "the message is there"
-    assert differing(anas, brunos) == ({"unreadCount", "draft"} if marked else set())
+    own = {"unreadCount", "draft", "reason", "pauseReason", "failure", "message", "errorReportUrl"}
+    assert differing(anas, brunos) == (own if marked else set())
 
 
 def differing(one: Any, other: Any, name: str = "") -> set[str]:
@@ -116,7 +160,10 @@ def differing(one: Any, other: Any, name: str = "") -> set[str]:
 def test_what_is_marked_is_tried() -> None:
     """A newly marked field needs a row above that makes two members differ in it."""
     marked = {name for type_ in told_types() for name, field in type_.fields.items() if is_marked(field)}
-    assert marked == {"unreadCount", "draft"}
+    assert marked == {
+        *("unreadCount", "draft", "canSend", "pauseReason"),
+        *("failure", "rowErrors", "errorReportUrl"),
+    }
 
 
 def test_a_resolver_that_reads_the_viewer_is_marked() -> None:

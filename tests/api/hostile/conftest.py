@@ -1,6 +1,7 @@
 """An API whose every SQL statement and log line is an attacker's doing: it polls nothing meanwhile."""
 
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -11,20 +12,22 @@ from tests.api.hostile.scene import Scene
 from tests.api.hostile.target import STATEMENTS, Target
 from tests.factories.accounts import Person, sign_up
 from tests.fixtures.feed import metric
+from tests.fixtures.graphql import KEPT
 from tests.fixtures.processes import Api, Worker
 
 
 @pytest.fixture(scope="session")
 async def target(servers: None) -> AsyncIterator[Target]:
     async with Api.started(SALESPAD_POLL_S="3600", SALESPAD_LOG_FORMAT="console") as api:
-        first, second = await metric(api.url, STATEMENTS), await metric(api.url, STATEMENTS)
-        yield Target(api, second - first)
+        readings = [await metric(api.url, STATEMENTS) for _ in range(10)]
+        # The least: among the first an API that has just begun looks round itself.
+        yield Target(api, min(after - before for before, after in pairwise(readings)))
 
 
 @pytest.fixture(scope="session")
 async def victim(target: Target) -> AsyncIterator[Person]:
     """The owner of a new workspace there; also whoever attacks, signed in."""
-    async with httpx.AsyncClient(base_url=target.api.url, timeout=30, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=target.api.url, timeout=30, trust_env=False, limits=KEPT) as client:
         yield await sign_up(client, name="Vic")
 
 
@@ -32,6 +35,6 @@ async def victim(target: Target) -> AsyncIterator[Person]:
 async def scene(
     target: Target, doors: Doors, settings: Settings, worker: Worker, request: pytest.FixtureRequest
 ) -> AsyncIterator[Scene]:
-    async with httpx.AsyncClient(base_url=target.api.url, timeout=30, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=target.api.url, timeout=30, trust_env=False, limits=KEPT) as client:
         victim, eve = await sign_up(client, name="Vic"), await sign_up(client, name="Eve")
         yield Scene(target, victim, eve, doors, settings, request.getfixturevalue)

@@ -21,6 +21,8 @@ LEAK = re.compile(
     r"site-packages|JWT_SECRET",
 )
 MAX_REPLY = 20_000
+QUIET_READINGS = 3
+"""In a row, before the statements of something are counted."""
 
 
 @dataclass
@@ -52,13 +54,21 @@ class Target:
 
     @asynccontextmanager
     async def watched(self, name: str) -> AsyncIterator[Watch]:
-        watch, seen = Watch(self.api), len(self.api.log())
-        before, started = await metric(self.api.url, STATEMENTS), time.perf_counter()
+        watch, before = Watch(self.api), await self._settled()
+        seen, started = len(self.api.log()), time.perf_counter()
         yield watch
         watch.took_ms = (time.perf_counter() - started) * 1000
         watch.statements = await metric(self.api.url, STATEMENTS) - before - self.around
         watch.log = self.api.log()[seen:]
         print(f"{name}: {watch.took_ms:.1f} ms, {watch.statements:.0f} statements")
+
+    async def _settled(self) -> float:
+        """The statements so far, once what was done before rings and looks no more (a revocation does both)."""
+        now, quiet = await metric(self.api.url, STATEMENTS), 0
+        while quiet < QUIET_READINGS:
+            before, now = now, await metric(self.api.url, STATEMENTS)
+            quiet = quiet + 1 if now - before <= self.around else 0
+        return now
 
 
 @asynccontextmanager

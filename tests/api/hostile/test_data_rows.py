@@ -1,4 +1,4 @@
-"""Hostile inputs at what people work with (rows 29, 34, 36, 38, 39 of the table): feed, imports, mails, searches."""
+"""Hostile inputs at what people work with (rows 29, 34–36, 38, 39 of the table): feed, imports, mails, searches."""
 
 import asyncio
 import secrets
@@ -12,11 +12,13 @@ from tests.api.conversations.test_message_added import ADDED
 from tests.api.conversations.test_presence import SET_TYPING
 from tests.api.conversations.test_search_inbox import PAGE
 from tests.api.hostile.scene import Row, Rows, Scene, codes_of
-from tests.factories.conversations import inbound, open_conversation
+from tests.api.templates.test_rendering import RENDER
+from tests.factories.conversations import inbound, make_lead, open_conversation
 from tests.factories.imports import IMPORT, batch, finished, profile
 from tests.factories.inbound import letter, post_mail, worked_on
 from tests.factories.mail import add_mailbox
 from tests.factories.sending import SEND, messages
+from tests.factories.templates import CREATE
 from tests.fixtures.feed import FEED, create_tags, feed_cursor
 from tests.fixtures.graphql import Socket, open_socket
 from tests.fixtures.presence import PRESENCE
@@ -50,6 +52,17 @@ SEARCHES = (
     *("%", "%%", "_", "__", "\\", "\\\\", "'", "'; drop table message; --", '"', "''", "x" * 10_000),
     *("de que a o", "the of and", "&", "& |", "a & b | !c", "!", "!!", "((", "a:*", "<->", ":*", "\0\0", "*"),
 )
+
+PROGRAMS = {
+    "{{lead.__class__}}": "Line 1, column 3",
+    "{{ lead.__class__.__mro__[1].__subclasses__() }}": "Line 1, column 26",
+    "{{ 7*7 }}": "Line 1, column 4",
+    "{% raw %}": "Line 1, column 1",
+    "{% for x in (1..1000000) %}": "Line 1, column 1",
+    "{lead.x}": "Line 1, column 1",
+    "Hi\n  {{ lead.name": "Line 2, column 3",
+    "{{ 'a' * 10000000 }}": "Line 1, column 8",
+}
 
 
 # ── 29: another workspace's conversation ──────────────────────────────────────────────────────────────────────────────
@@ -180,6 +193,27 @@ async def searches(scene: Scene) -> None:
     async with scene.cheaply("38: a search that is none"):
         assert await scene.codes(PAGE, scene.victim.token, filter={"search": "x" * 10_000}) != []
     assert await scene.ask("{ leads { totalCount } }", scene.victim.token) == {"totalCount": 1}
+
+
+# ── 35: a template that is a program ──────────────────────────────────────────────────────────────────────────────────
+@ROWS(35, "a template that is a program, or is broken")
+async def hostile_template(scene: Scene) -> None:
+    victim, name = scene.victim, "{{ lead.__class__ }}{{ 7*7 }}"
+    for body, place in PROGRAMS.items():
+        payload = await scene.ask(CREATE, victim.token, input={"name": "Program", "body": body})
+        (error,) = payload["errors"]
+        assert (error["code"], error["path"], payload["template"]) == ("INVALID", ["body"], None), body
+        assert error["message"].startswith(place), body
+    assert await scene.codes(CREATE, victim.token, input={"name": "Big", "body": "x" * 900_000}) == [
+        "INVALID"
+    ]
+    async with scene.cheaply("35: a body of 1 MB"):
+        big = {"name": "Big", "body": "x" * 1_000_000}
+        assert await scene.codes(CREATE, victim.token, input=big) == ["PAYLOAD_TOO_LARGE"]
+    made = await scene.ask(CREATE, victim.token, input={"name": "Fine", "body": "{{ lead.name }}"})
+    lead_id = await make_lead(victim, name=name)
+    given = {"template": made["template"]["id"], "lead": str(lead_id)}
+    assert (await scene.ask(RENDER, victim.token, **given))["body"] == name, "text, never evaluated"
 
 
 # ── 39: one key ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -85,7 +85,8 @@ def documents_we_ship() -> dict[str, str]:
     """What README.md, GraphiQL's tabs and the demo show people; and every document of the tests."""
     found = {}
     operation = re.compile(r"^(?:query|mutation|subscription)\b[^{]*\{.*?^\}", re.MULTILINE | re.DOTALL)
-    sources = [ROOT / "README.md", ROOT / "web/src/graphiql/tabs.ts", *(ROOT / "app").rglob("*.py")]
+    tabs = (ROOT / "web/src/graphiql/tabs").rglob("*.ts")
+    sources = [ROOT / "README.md", *tabs, *(ROOT / "app").rglob("*.py")]
     for path in sources:
         for number, text in enumerate(operation.findall(path.read_text())):
             found[f"{path.name} {number}"] = text

@@ -17,9 +17,9 @@ from sqlalchemy import text
 
 from app.common.domain import ClientKind, Role
 from app.common.exporting import AT_ONCE
+from app.common.links import TTL_S
 from app.common.work import Doors
 from app.leads.domain.sheet import PORTUGUESE
-from app.leads.infrastructure.export_links import TTL_S
 from app.settings import Settings
 from tests.factories.accounts import Person, add_member, audited, sign_in, sign_up
 from tests.factories.conversations import make_lead

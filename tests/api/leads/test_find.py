@@ -17,8 +17,7 @@ from app.leads.domain.lead import LeadSource
 from app.leads.domain.search import LeadSort
 from app.leads.infrastructure import list_reads
 from app.leads.infrastructure.tables import lead, lead_tag
-from app.leads.presentation.queries import lead_conditions
-from app.leads.presentation.types import LeadFilter
+from app.leads.presentation.types import LeadFilter, lead_conditions
 from app.leads.wiring import count_leads, list_leads
 from tests.factories.accounts import Person
 

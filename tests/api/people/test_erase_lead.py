@@ -1,6 +1,7 @@
 """eraseLead, through HTTP: what is left, who may, and that nothing brings the person back."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from app.people.infrastructure.erasing import erase_person
 from app.people.wiring import long_deleted_leads, purge_leads
 from tests.factories.accounts import Person, add_member, audited
 from tests.factories.bulk_changes import change_state
+from tests.factories.bulk_sends import drafted, moved
+from tests.factories.bulk_sends import state as bulk_send_state
 from tests.factories.conversations import make_lead
 from tests.factories.imports import finished, import_leads, imported, profile
 from tests.factories.inbound import letter, post_mail, report, worked_on
@@ -176,6 +179,25 @@ async def test_a_change_of_many_that_looks_for_them_ends(outlet: Outlet) -> None
     assert (await change_state(person, other))["status"] == "RUNNING"
     kept = "SELECT count(*) FROM bulk_change WHERE workspace_id = :workspace_id AND filter IS NOT NULL"
     assert await outlet.sql(kept) == 1
+
+
+async def test_a_bulk_send_that_looks_for_them_ends(outlet: Outlet) -> None:
+    person, known = outlet.person, Known.somebody()
+    lead_id = await created(person, known)
+    later = (datetime.now(UTC) + timedelta(days=30)).isoformat()
+    theirs = [
+        await drafted(person, filter={"search": search}) for search in (known.word, known.email, "Zulei")
+    ]
+    other = await drafted(person, filter={"search": "acme"})
+    launched = await drafted(person, filter={"search": known.word}, startAt=later)
+    await moved(person, "launch", launched["id"])
+    await erased(person, lead_id, known.name)
+    for one in theirs:
+        state = await bulk_send_state(person, one["id"])
+        assert (state["status"], state["pauseReason"].partition(":")[0]) == ("CANCELED", "SEARCH_ERASED")
+        assert state["finishedAt"] is not None
+    assert (await bulk_send_state(person, other["id"]))["status"] == "DRAFT"
+    assert await rows_with(outlet.doors, known.traces) == {}
 
 
 async def test_another_workspace_knows_nothing_of_it(ana: Person, eve: Person, worker: Worker) -> None:

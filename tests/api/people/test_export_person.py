@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from app.common.domain import Actor, ClientKind, Role
 from app.common.work import Doors
-from app.people.wiring import export_into, export_person
+from app.people.wiring import export_into
 from app.settings import Settings
 from tests.factories.accounts import Person, add_member, audited
 from tests.factories.conversations import make_lead
@@ -83,9 +83,7 @@ async def test_it_is_a_file_and_is_told_of_in_the_audit_log(ana: Person, doors: 
 
 async def test_the_same_rows_make_the_same_bytes(outlet: Outlet) -> None:
     lead_id = await everywhere(outlet, Known.somebody())
-    async with outlet.doors.open_reads(outlet.person.workspace_id) as reads:
-        documents = [await export_person(reads, outlet.person.workspace_id, lead_id) for _ in range(2)]
-    assert documents[0] is not None
+    documents = await exports(outlet.person, outlet.doors, lead_id, lead_id)
     assert documents[0] == documents[1]
     told = json.loads(documents[0])
     assert list(told) == sorted(told)

@@ -25,6 +25,15 @@ EDIT = (
     "UPDATE lead SET {} , version = version + 1 WHERE workspace_id = :workspace_id AND id = :id RETURNING id"
 )
 
+SCORE_RULES = """
+INSERT INTO score_rule (workspace_id, position, event, points)
+VALUES (:workspace_id, 0, 'MESSAGE_RECEIVED', 20), (:workspace_id, 1, 'HAS_EMAIL', 5) RETURNING position
+"""
+REPLIED = """
+INSERT INTO score_event (workspace_id, lead_id, kind, channel, conversation_id, at)
+VALUES (:workspace_id, :id, 'MESSAGE_RECEIVED', 'EMAIL', uuidv7(), now()) RETURNING id
+"""
+
 
 async def add_note(person: Person, lead_id: object, body: str, **fields: object) -> None:
     answer = await person.run(NOTE, {"input": {"leadId": str(lead_id), "body": body, **fields}})
@@ -181,16 +190,18 @@ async def test_a_tag_and_an_engagement_that_are_gone_since(ana: Person, doors: D
     tag = await ana.run('mutation { createTag(input: {name: "T"}) { tag { id } } }')
     tag_id = tag["createTag"]["tag"]["id"]
     keep, away = await make_lead(ana), await make_lead(ana, tagIds=[tag_id])
-    await run_sql(ana, doors, EDIT.format("engagement = 'REPLIED', score = 7"), id=away)
+    await run_sql(ana, doors, SCORE_RULES)
+    await run_sql(ana, doors, EDIT.format("engagement = 'REPLIED', score = 25"), id=away)
+    await run_sql(ana, doors, REPLIED, id=away)
     merge_id = await merged(ana, keep, away)
     lead = await lead_of(ana, keep)
-    assert (lead["engagement"], lead["score"]) == ("REPLIED", 7)
+    assert (lead["engagement"], lead["score"]) == ("REPLIED", 25)
     await ana.run("mutation ($id: ID!) { deleteTag(input: {id: $id}) { deletedIds } }", {"id": tag_id})
     await run_sql(ana, doors, EDIT.format("engagement = 'ENGAGED'"), id=keep)
     await unmerged(ana, merge_id)
     kept, back = await lead_of(ana, keep), await lead_of(ana, away)
-    assert (kept["engagement"], kept["score"], kept["tags"]) == ("ENGAGED", 0, [])
-    assert (back["engagement"], back["score"], back["tags"]) == ("REPLIED", 7, [])
+    assert (kept["engagement"], kept["score"], kept["tags"]) == ("ENGAGED", 5, [])
+    assert (back["engagement"], back["score"], back["tags"]) == ("REPLIED", 25, [])
 
 
 async def test_a_conversation_that_was_the_kept_leads_stays(ana: Person, doors: Doors) -> None:

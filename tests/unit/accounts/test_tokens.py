@@ -14,7 +14,8 @@ from app.accounts.domain.session import LiveSession
 from app.accounts.domain.user import Membership
 from app.accounts.infrastructure.tokens import AUDIENCE, ISSUER, TokenService, key_id
 from app.common.domain import ClientKind, Role, Unauthenticated
-from app.settings import Settings, refuse_weak_secrets
+from app.common.starting import refuse_weak_secrets
+from app.settings import Settings
 
 SECRET = "kJ3x9Q2mV7bN4cZ8wL6tR1yH5gF0dSaP"
 OTHER = "pS0dF5gH1yR6tL8wZ4cN7bV2mQ9x3JkA"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.channels.domain.ports import OutboundFile
@@ -108,6 +108,7 @@ def test_files(tmp_path: Path, name: str, kind: str, read_kind: str) -> None:
     assert file.get_payload(decode=True) == path.read_bytes()
 
 
+@example(subject="0 \x80\t0", text="", to_name="0\xa0\ufeff\t0", from_name="0\r\x80\x1f0")
 @given(subject=TEXTS, text=TEXTS, to_name=TEXTS, from_name=TEXTS)
 @settings(max_examples=200, deadline=None)
 def test_what_goes_in_comes_out(subject: str, text: str, to_name: str, from_name: str) -> None:
@@ -129,3 +130,47 @@ def shown(name: str) -> str:
     """Marks around a name are the mail's, not the person's."""
     read = clean_line(name, 200).strip("\"'<> ")
     return "" if read.lower() == ADDRESS else read
+
+
+LINK = "https://app.example.com/unsubscribe/abc.DEF_1-2"
+
+
+def test_a_link_to_unsubscribe_by_one_click() -> None:
+    mail = parsed(composed(text="Olá!\n", unsubscribe_url=LINK, locale="pt-BR"))
+    assert mail["List-Unsubscribe"] == f"<{LINK}>"
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    plain, html = (part.get_content().replace("\r\n", "\n") for part in mail.iter_parts())
+    says = "Não quer mais receber estes e-mails?"
+    assert plain == f"Olá!\n\n-- \n{says} Cancelar a inscrição:\n{LINK}\n"
+    assert f'{says} <a href="{LINK}">Cancelar a inscrição</a>' in html
+
+
+@pytest.mark.parametrize("locale", ["en", "fr", ""])
+def test_other_languages_are_told_in_english(locale: str) -> None:
+    mail = parsed(composed(unsubscribe_url=LINK, locale=locale))
+    assert all("You do not want these mails any more?" in part.get_content() for part in mail.iter_parts())
+
+
+def test_who_writes_to_one_person_offers_no_link() -> None:
+    mail = parsed(composed())
+    assert mail["List-Unsubscribe"] is mail["List-Unsubscribe-Post"] is None
+    assert "nsubscri" not in mail.as_string()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"{LINK}\r\nBcc: eve@example.org",
+        f"{LINK}>, <https://evil.example",
+        f"{LINK} x",
+        "javascript:alert(1)",
+        f"{LINK}ã",
+        "https://" + "a" * 1000,
+    ],
+    ids=["line", "second", "space", "script", "accent", "long"],
+)
+def test_what_is_no_link_is_left_out(url: str) -> None:
+    raw = composed(unsubscribe_url=url)
+    assert b"List-Unsubscribe" not in raw
+    assert parsed(raw)["Bcc"] is None
+    assert b"any more?" not in raw

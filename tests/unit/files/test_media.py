@@ -79,7 +79,10 @@ def test_a_character_cut_by_the_end_of_the_head_is_still_text() -> None:
         ("text/csv; charset=utf-8", CSV, "text/csv"),
         ("text/plain", CSV, "text/plain"),
         ("", CSV, "text/plain"),
-        ("text/csv", PNG, "image/png"),
+        ("text/csv", b"Nome,E-mail\nAna\x00,ana@example.com\n", "text/csv"),
+        ("text/csv", CSV.decode().encode("utf-16-le"), "text/csv"),
+        ("text/csv", CSV.decode().encode("utf-16-be"), "text/csv"),
+        ("text/csv", "Nome;E-mail\r\nJoão;joao@example.com\r\n".encode("utf-16-le"), "text/csv"),
         ("text/plain", HTML, "text/html"),
         ("text/csv", SVG, "image/svg+xml"),
         ("application/x-made-up", PDF, "application/pdf"),
@@ -113,6 +116,10 @@ def test_the_claim_chooses_only_among_what_the_bytes_allow(
         ("application/zip", b"text"),
         (XLSX_TYPE, zipped({"a": "b"})),
         (XLSX_TYPE, CSV),
+        ("text/csv", PNG),
+        ("text/csv", PDF),
+        ("text/csv", xlsx()),
+        ("text/csv", zipped({"a": "b"})),
         ("application/msword", PDF),
         ("video/mp4", HTML),
         (ODS, zipped({"mimetype.txt": ODS})),
@@ -152,6 +159,8 @@ def test_only_what_an_import_reads_may_be_large() -> None:
 
 def test_a_large_file_that_only_says_it_is_for_an_import_is_refused() -> None:
     with pytest.raises(TooLarge, match="100,000"):
+        take(HTML + b" " * 150_000, "text/csv")
+    with pytest.raises(LyingType):
         take(PNG + bytes(150_000), "text/csv")
     with pytest.raises(LyingType):
         take(b"PK\x03\x04" + bytes(150_000), XLSX_TYPE)

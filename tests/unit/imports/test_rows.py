@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.imports.domain.imports import RowCode, RowOutcome
-from app.imports.domain.rows import Rejected, read_row, settle_rows
+from app.imports.domain.outcomes import RowCode, RowOutcome
+from app.imports.domain.rows import Rejected, payload_reader, read_row, settle_rows
 from app.leads.domain.identity import Identity, IdentityKind
 from app.leads.domain.lead import LeadSource
 
@@ -37,12 +37,13 @@ def identities(**fields: Any) -> list[Identity]:
     return list(read_row(1, row(**fields), source=INSTAGRAM, region="BR").identities)
 
 
+@settings(deadline=None)
 @given(rows=st.lists(ROW, max_size=25), source=st.sampled_from([INSTAGRAM, LeadSource.API]))
 def test_every_row_gets_one_place_and_no_identity_is_staged_twice(
     rows: list[dict[str, Any]], source: LeadSource
 ) -> None:
     numbered = list(enumerate(rows, start=1))
-    staged, results = settle_rows(numbered, source=source, region="BR")
+    staged, results = settle_rows(numbered, payload_reader(source=source, region="BR"))
     assert sorted([lead.n for lead in staged] + [result.row for result in results]) == list(
         range(1, len(rows) + 1)
     )
@@ -56,10 +57,13 @@ def test_every_row_gets_one_place_and_no_identity_is_staged_twice(
         assert result.lead_id is None
 
 
+@settings(deadline=None)
 @given(rows=st.lists(ROW, max_size=15))
 def test_the_same_rows_again_are_all_doubles(rows: list[dict[str, Any]]) -> None:
-    once, _ = settle_rows(enumerate(rows, start=1), source=INSTAGRAM, region="BR")
-    twice, results = settle_rows(enumerate(rows + rows, start=1), source=INSTAGRAM, region="BR")
+    once, _ = settle_rows(enumerate(rows, start=1), payload_reader(source=INSTAGRAM, region="BR"))
+    twice, results = settle_rows(
+        enumerate(rows + rows, start=1), payload_reader(source=INSTAGRAM, region="BR")
+    )
     assert [lead.n for lead in twice] == [lead.n for lead in once]
     again = [result for result in results if result.row > len(rows)]
     assert len(again) == len(rows)
@@ -71,7 +75,7 @@ def test_the_first_of_two_rows_wins() -> None:
         (2, row(name="Second")),
         (3, row(profileUrl="https://instagram.com/caio")),
     ]
-    staged, results = settle_rows(rows, source=INSTAGRAM, region="BR")
+    staged, results = settle_rows(rows, payload_reader(source=INSTAGRAM, region="BR"))
     assert [(lead.n, lead.name) for lead in staged] == [(1, "First"), (3, None)]
     assert [(result.row, result.outcome) for result in results] == [(2, RowOutcome.DUPLICATE_IN_FILE)]
 
@@ -83,7 +87,7 @@ def test_what_only_a_double_knew_makes_no_double() -> None:
         (2, row(email="bia@example.com")),
         (3, row(profileUrl="https://instagram.com/other", email="BIA@example.com")),
     ]
-    staged, results = settle_rows(rows, source=INSTAGRAM, region="BR")
+    staged, results = settle_rows(rows, payload_reader(source=INSTAGRAM, region="BR"))
     assert [lead.n for lead in staged] == [1, 3]
     assert [(result.row, result.outcome) for result in results] == [(2, RowOutcome.DUPLICATE_IN_FILE)]
 

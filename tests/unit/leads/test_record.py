@@ -24,6 +24,7 @@ LEAD = HeldLead(
     version=3,
     name="Bia",
     company="Acme",
+    time_zone=None,
     title=None,
     owner_id=OWNER,
     has_other_metadata=False,

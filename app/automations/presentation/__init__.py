@@ -1,0 +1,1 @@
+"""Their part of the API."""

@@ -1,0 +1,1 @@
+"""What a bulk send is, its plan, and what may be refused."""

@@ -1,0 +1,1 @@
+"""The table of bulk sends, what writes it and what reads it."""

@@ -1,0 +1,1 @@
+"""Bulk sends in the GraphQL schema."""

@@ -1,0 +1,1 @@
+"""What a template is, its language, and what may be refused."""

@@ -1,0 +1,1 @@
+"""The tables of templates, what writes them and what reads them."""

@@ -1,0 +1,1 @@
+"""Templates and snippets in the GraphQL schema."""

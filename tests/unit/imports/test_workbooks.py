@@ -1,0 +1,106 @@
+"""The first sheet of a workbook as text; its reader's limits end the reader alone."""
+
+import zipfile
+from datetime import date, datetime, time
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from app.imports.domain.dialect import FileProblem, UnreadableFile
+from app.imports.infrastructure import workbook_child
+from app.imports.infrastructure.table_files import analyse, read_rows
+
+
+def read(path: Path) -> tuple[list[str], list[list[str]]]:
+    rewritten = path.with_suffix(".csv")
+    analysis, is_rewritten = analyse(path, is_workbook=True, rewritten=rewritten)
+    assert is_rewritten
+    rows = read_rows(
+        rewritten, analysis.dialect, len(analysis.columns), offset=analysis.dialect.data_offset, n=1
+    )
+    found = list(rows)
+    assert {row.problem for row in found} == {None}
+    assert analysis.total_rows == len(found)
+    return list(analysis.columns), [list(row.cells) for row in found]
+
+
+def save(path: Path, rows: list[list[object]]) -> Path:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.create_sheet("Outra").append(["nada", "disso"])
+    book.save(path)
+    return path
+
+
+def with_texts(path: Path, n: int) -> Path:
+    """The workbook with so many shared texts of 10,000 characters, which its reader has to hold."""
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
+    override = f'<Override PartName="/xl/sharedStrings.xml" ContentType="{kind}"/></Types>'
+    swollen = path.with_name("swollen.xlsx")
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(swollen, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "[Content_Types].xml":
+                content = content.replace(b"</Types>", override.encode())
+            if name != "xl/sharedStrings.xml":
+                new.writestr(name, content)
+        with new.open("xl/sharedStrings.xml", "w") as texts:
+            texts.write(b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">')
+            for at in range(n):
+                texts.write(f"<si><t>{at}{'x' * 10_000}</t></si>".encode())
+            texts.write(b"</sst>")
+    return swollen
+
+
+def test_cells_are_texts(tmp_path: Path) -> None:
+    rows: list[list[object]] = [
+        ["Relatório"],
+        [],
+        ["Nome", "Telefone", "Desde", "Hora", "Ativo", "Valor", None, None],
+        ["Ana, \"A\"\nPrado", 5511987650101.0, datetime.fromisoformat("2026-03-12"), time(9, 30), True, 1234.5],
+        ["Bia", 12, datetime.fromisoformat("2026-03-12T09:30:15"), None, False, "#N/A"],
+        [None, None, date(2026, 1, 2)],
+        [],
+        ["_x000D_fim", None, None, None, None, "=1+1"],
+    ]  # fmt: skip
+    columns, found = read(save(tmp_path / "a.xlsx", rows))
+    assert columns == ["Nome", "Telefone", "Desde", "Hora", "Ativo", "Valor"]
+    assert found == [
+        ['Ana, "A"\nPrado', "5511987650101", "2026-03-12", "09:30:00", "TRUE", "1234.5"],
+        ["Bia", "12", "2026-03-12T09:30:15", "", "FALSE", ""],
+        ["", "", "2026-01-02", "", "", ""],
+        ["\rfim", "", "", "", "", ""],
+    ]
+
+
+def test_one_column_may_hold_commas(tmp_path: Path) -> None:
+    assert read(save(tmp_path / "a.xlsx", [["Nome"], ["Silva, Ana"]])) == (["Nome"], [["Silva, Ana"]])
+
+
+def test_an_empty_sheet(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFile) as refused:
+        read(save(tmp_path / "a.xlsx", []))
+    assert refused.value.problem is FileProblem.EMPTY
+
+
+def test_too_many_texts_end_the_reader_and_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same program with less memory: what a monster of a workbook would take is beyond any limit."""
+    source = Path(workbook_child.__file__).read_text()
+    small = tmp_path / "small.py"
+    for told, less in (
+        ("MAX_MEMORY = 2**30", "MAX_MEMORY = 96 * 2**20"),
+        ("64 * 2**20, 100", "64 * 2**20, 10_000"),
+    ):
+        assert told in source
+        source = source.replace(told, less)
+    small.write_text(source)
+    monkeypatch.setattr(workbook_child, "__file__", str(small))
+    path = with_texts(save(tmp_path / "a.xlsx", [["Nome"], ["Ana"]]), 12_000)
+    with pytest.raises(UnreadableFile) as refused:
+        read(path)
+    assert refused.value.problem is FileProblem.TOO_LARGE_UNPACKED
+    assert list(tmp_path.glob("*.csv*")) == []
