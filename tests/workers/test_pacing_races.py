@@ -66,6 +66,15 @@ async def test_nothing_deadlocks_and_no_row_is_claimed_twice(paced: Paced) -> No
     assert len(set(taken)) == 1200
 
 
+async def test_who_starts_a_batch_does_not_wait_for_who_changes_its_account_or_domain(paced: Paced) -> None:
+    """Refunds change them and then wait for the batch, which a start holds: both would wait in a circle."""
+    account_id = await paced.account()
+    batch_id = await paced.batch(account_id, 1)
+    async with paced.doors.open_work(paced.workspace_id) as work:
+        assert await spend(work, paced.workspace_id, account_id) is None  # account and domain, until it commits
+        await asyncio.wait_for(paced.start(batch_id), 30)
+
+
 # ── people's claims ───────────────────────────────────────────────────────────────────────────────────────────────────
 async def test_peoples_claims_do_not_see_what_batches_have_queued(paced: Paced) -> None:
     """Nor does what they cost grow with it."""

@@ -41,6 +41,9 @@ START = Statement(
             SELECT b.workspace_id, k.kind, k.key
             FROM batch b CROSS JOIN LATERAL (VALUES ('ACCOUNT', b.account_id::text), ('DOMAIN', b.domain))
                 AS k(kind, key)
+            WHERE NOT EXISTS (
+                SELECT FROM send_pace p WHERE p.workspace_id = b.workspace_id AND p.kind = k.kind AND p.key = k.key
+            )
             ORDER BY k.kind
             ON CONFLICT DO NOTHING
         )
@@ -51,6 +54,8 @@ START = Statement(
         """
     )
 )
+"""Locks the batch's pace alone. ON CONFLICT DO NOTHING waits for whoever is changing the row that is there, and refunds
+hold account and domain while they wait for a batch: what is there is not tried."""
 END = Statement(
     text(
         """
