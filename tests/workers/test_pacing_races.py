@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from app.conversations.infrastructure.pacing import BatchClaims, brake, spend
+from app.conversations.infrastructure.pacing import BatchClaims, GivenBack, brake, refund, spend
 from app.conversations.wiring import deliveries
 from app.settings import Settings
 from tests.fixtures.paced import Paced, paced_doors
@@ -66,12 +66,39 @@ async def test_nothing_deadlocks_and_no_row_is_claimed_twice(paced: Paced) -> No
     assert len(set(taken)) == 1200
 
 
+async def test_starts_refunds_and_people_do_not_deadlock(paced: Paced) -> None:
+    """Refunds of several batches at once, as of a worker that died."""
+    accounts = [await paced.account() for _ in range(2)]
+    batches = [(account, await paced.batch(account, 1)) for account in accounts for _ in range(2)]
+
+    async def refunds() -> None:
+        for turn in range(150):
+            some = batches[turn % 3 : turn % 3 + 2]
+            async with paced.doors.open_system() as system:
+                await refund(
+                    system, [GivenBack(paced.workspace_id, *one, count=1, held_s=1.0) for one in some]
+                )
+
+    async def starts(first: int) -> None:
+        for turn in range(150):
+            await paced.start(batches[(first + turn) % 4][1])
+
+    async def person(number: int) -> None:
+        for _ in range(50):
+            async with paced.doors.open_work(paced.workspace_id) as work:
+                await spend(work, paced.workspace_id, accounts[number])
+
+    await asyncio.gather(*(refunds() for _ in range(2)), *map(starts, range(3)), *map(person, range(2)))
+
+
 async def test_who_starts_a_batch_does_not_wait_for_who_changes_its_account_or_domain(paced: Paced) -> None:
     """Refunds change them and then wait for the batch, which a start holds: both would wait in a circle."""
     account_id = await paced.account()
     batch_id = await paced.batch(account_id, 1)
     async with paced.doors.open_work(paced.workspace_id) as work:
-        assert await spend(work, paced.workspace_id, account_id) is None  # account and domain, until it commits
+        assert (
+            await spend(work, paced.workspace_id, account_id) is None
+        )  # account and domain, until it commits
         await asyncio.wait_for(paced.start(batch_id), 30)
 
 
