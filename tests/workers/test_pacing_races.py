@@ -74,10 +74,9 @@ async def test_starts_refunds_and_people_do_not_deadlock(paced: Paced) -> None:
     async def refunds() -> None:
         for turn in range(150):
             some = batches[turn % 3 : turn % 3 + 2]
+            given_back = [GivenBack(paced.workspace_id, *one, count=1, held_s=1.0) for one in some]
             async with paced.doors.open_system() as system:
-                await refund(
-                    system, [GivenBack(paced.workspace_id, *one, count=1, held_s=1.0) for one in some]
-                )
+                await refund(system, given_back)
 
     async def starts(first: int) -> None:
         for turn in range(150):
@@ -96,9 +95,7 @@ async def test_who_starts_a_batch_does_not_wait_for_who_changes_its_account_or_d
     account_id = await paced.account()
     batch_id = await paced.batch(account_id, 1)
     async with paced.doors.open_work(paced.workspace_id) as work:
-        assert (
-            await spend(work, paced.workspace_id, account_id) is None
-        )  # account and domain, until it commits
+        assert await spend(work, paced.workspace_id, account_id) is None  # both are held until it commits
         await asyncio.wait_for(paced.start(batch_id), 30)
 
 

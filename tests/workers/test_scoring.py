@@ -12,8 +12,11 @@ from app.common.work import Doors
 from app.conversations.domain.events import MessageUpdated
 from app.leads.domain.events import LeadCreated, LeadUpdated
 from app.leads.domain.scoring import COUNTED, DEFAULT_RULES, ScoreEventKind, ScoreRule
+from app.leads.domain.staged import ImportPolicy, LeadDefaults
+from app.leads.wiring import LeadRepository, upsert_leads
 from app.settings import Settings
 from app.tags.domain import TagChanged
+from tests.factories.staged import nothing, row
 from tests.fixtures.score_desk import ScoreDesk, received, sent
 
 REPLY = ScoreRule(ScoreEventKind.MESSAGE_RECEIVED, None, 60, 7)
@@ -256,6 +259,40 @@ async def test_a_lead_is_made_with_the_score_it_has(own: tuple[Settings, Doors],
         await desk.react()
         assert (await desk.scores())[id] == first
         assert first == 5 * number.bit_count() + {"CSV": 6, "MANUAL": 0, "EMAIL": 0}.get(source, 3)
+
+
+@pytest.mark.parametrize("known", [0, 1])
+async def test_imported_leads_have_the_score_that_the_rules_give(
+    own: tuple[Settings, Doors], known: int
+) -> None:
+    """A chunk with all that a lead may have or not, also where one of its people is known."""
+    settings, doors = own
+    desk = await ScoreDesk.with_rules(doors, settings)
+    points = {"HAS_EMAIL": 1, "HAS_PHONE": 2, "HAS_COMPANY": 4, "HAS_TITLE": 8, "IMPORTED": 16}
+    await desk.save(*(ScoreRule(ScoreEventKind(event), None, given) for event, given in points.items()))
+    rows = []
+    for n in range(16):
+        values = {
+            "email": f"p{n}@example.com",
+            "phone": f"+5511987654{n:03}",
+            "company": "Acme",
+            "title": "CEO",
+        }
+        rows.append(
+            row(n + 1, linkedin=f"p{n}", **{k: v for b, (k, v) in enumerate(values.items()) if n >> b & 1})
+        )
+    written = []
+    for some in (rows[:known], rows):
+        async with doors.open_work(desk.workspace_id) as work:
+            stage_id = await LeadRepository(work).stage(desk.workspace_id, None)
+            defaults = LeadDefaults(
+                source="CSV", stage_id=stage_id, owner_id=None, tag_ids=(), created_by=None
+            )
+            written = await upsert_leads(
+                work, desk.workspace_id, some, ImportPolicy.UPSERT, defaults, settle=nothing
+            )
+    scores = await desk.scores()
+    assert [scores[one.lead_id] for one in written if one.lead_id] == [16 + n for n in range(16)]
 
 
 @pytest.mark.parametrize("first", ["SENT", "DELIVERED", "READ"])

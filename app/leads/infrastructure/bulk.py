@@ -27,7 +27,10 @@ MATCH_ATTEMPTS = 5
 
 
 def _write(*, is_known: str, is_primary: str, addable: str, key: str = "") -> str:
-    """New leads, and the identities of new and known ones: those that went in."""
+    """New leads, and the identities of new and known ones: those that went in.
+
+    A first score asks what is there, not what it says: the rules are asked once for all that have the same.
+    """
     return f"""
         WITH added AS (
             INSERT INTO lead_identity (workspace_id, lead_id, kind, value, is_primary)
@@ -37,6 +40,13 @@ def _write(*, is_known: str, is_primary: str, addable: str, key: str = "") -> st
             ORDER BY t.kind, t.value, t.n
             ON CONFLICT {key} DO NOTHING
             RETURNING lead_id, kind, value
+        ), scores AS MATERIALIZED (
+            SELECT email IS NULL AS no_email, phone IS NULL AS no_phone, company IS NULL AS no_company,
+                title IS NULL AS no_title, first_score(
+                    cast(:workspace_id as uuid), any_value(email), any_value(phone), any_value(company),
+                    any_value(title), cast(:source as text)
+                ) AS score
+            FROM pg_temp.stage_lead GROUP BY no_email, no_phone, no_company, no_title
         ), created AS (
             INSERT INTO lead
                 (workspace_id, id, name, company, title, avatar_url, email, phone, stage_id, rank, owner_id, source,
@@ -45,8 +55,10 @@ def _write(*, is_known: str, is_primary: str, addable: str, key: str = "") -> st
                 s.avatar_url, s.email, s.phone, cast(:stage_id as uuid),
                 replace(s.lead_id::text, '-', '') || 'i', cast(:owner_id as uuid),
                 cast(:source as text), coalesce(s.metadata, '{{}}'), cast(:created_by as uuid),
-                cast(:basis as text), s.handles, first_score(
-                    cast(:workspace_id as uuid), s.email, s.phone, s.company, s.title, cast(:source as text)
+                cast(:basis as text), s.handles, (
+                    SELECT score FROM scores
+                    WHERE (no_email, no_phone, no_company, no_title)
+                        = (s.email IS NULL, s.phone IS NULL, s.company IS NULL, s.title IS NULL)
                 )
             FROM pg_temp.stage_lead s WHERE s.outcome IS NULL{is_known}
         )
