@@ -8,11 +8,17 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from app.channels.infrastructure.limits import look_again
 from app.conversations.infrastructure.pacing import BatchClaims, GivenBack, brake, refund, spend
 from app.conversations.wiring import deliveries
 from app.settings import Settings
 from tests.fixtures.paced import Paced, paced_doors
+from tests.fixtures.processes import eventually
 
+FASTER = """
+UPDATE channel_account SET rate_per_minute = NULL, burst = NULL WHERE workspace_id = :workspace_id AND id = :id
+"""
+WAITS = "SELECT count(*) FROM pg_stat_activity WHERE cast(:pid as int) = ANY (pg_blocking_pids(pid))"
 SWITCH = "UPDATE send_batch SET status = :status WHERE workspace_id = :workspace_id AND id = :batch_id"
 
 
@@ -97,6 +103,31 @@ async def test_who_starts_a_batch_does_not_wait_for_who_changes_its_account_or_d
     async with paced.doors.open_work(paced.workspace_id) as work:
         assert await spend(work, paced.workspace_id, account_id) is None  # both are held until it commits
         await asyncio.wait_for(paced.start(batch_id), 30)
+
+
+async def test_a_limit_that_is_changed_while_a_claim_looks_is_looked_at_again(paced: Paced) -> None:
+    """The claim still read the old one, and puts the batch off for as long as that one says."""
+    account_id = await paced.account(rate=1, burst=1)
+    batch_id = await paced.batch(account_id, 2)
+    assert len(await paced.drain()) == 1
+    await paced.start(batch_id)
+
+    async def change() -> None:
+        async with paced.doors.open_work(paced.workspace_id) as work:
+            await work.execute(text(FASTER), {"workspace_id": paced.workspace_id, "id": account_id})
+            await look_again(work, paced.workspace_id)
+
+    async with paced.doors.open_system(plans_once=True) as system:
+        assert await BatchClaims().claim(system, lease_s=60, limit=9) == []
+        pid = (await system.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+        changing = asyncio.create_task(change())
+
+        async def is_over_or_waits() -> bool:
+            return changing.done() or await paced.sql(WAITS, pid=pid) > 0
+
+        await eventually(is_over_or_waits)
+    await changing
+    assert len(await paced.drain()) == 1
 
 
 # ── people's claims ───────────────────────────────────────────────────────────────────────────────────────────────────

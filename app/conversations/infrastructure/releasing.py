@@ -90,5 +90,5 @@ async def _tell(work: Work, workspace_id: UUID, row: asyncpg.Record) -> None:
                 after={"status": MessageStatus.SCHEDULED, "conversationId": str(conversation_id)},
             )
         )
-    for batch_id in row["batches"]:
+    for batch_id in sorted(row["batches"]):  # as others lock their paces
         await start_pace(work, workspace_id, batch_id)
