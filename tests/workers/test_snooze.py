@@ -5,18 +5,35 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pytest
 from sqlalchemy import text
 
 from app.common.work import Doors
 from app.conversations.wiring import wake_snoozed
+from app.embedded.config import OFF
 from app.settings import Settings
 from tests.factories.accounts import Person
 from tests.factories.conversations import change, make_lead, open_account, open_conversation
+from tests.fixtures.ledger import Desk
 from tests.fixtures.processes import Worker, eventually
 
 SNOOZE = """mutation ($id: ID!, $until: DateTime!) { snoozeConversation(input: {id: $id, until: $until}) {
   conversation { status } errors { code } } }"""
 LIST = "{ conversations { edges { node { id status snoozedUntil } } } }"
+COUNT = 40
+DUE = (
+    "UPDATE conversation SET status = 'SNOOZED', snoozed_until = now() - interval '1 hour'"
+    " WHERE workspace_id = :workspace_id"
+)
+
+
+@pytest.fixture
+async def desk(own: tuple[Settings, Doors]) -> Desk:
+    """Due conversations, in a database of their own: nobody else wakes them, and who is killed holds no other's."""
+    settings, doors = own
+    desk = await Desk.opened(doors, settings, conversations=COUNT)
+    await desk.sql(DUE)
+    return desk
 
 
 async def snoozed(person: Person, doors: Doors, count: int, *, hours: float) -> list[UUID]:
@@ -31,12 +48,12 @@ async def snoozed(person: Person, doors: Doors, count: int, *, hours: float) -> 
     return ids
 
 
-async def statuses(doors: Doors, person: Person) -> Counter[str]:
+async def statuses(doors: Doors, person: Person | Desk) -> Counter[str]:
     async with doors.open_work(person.workspace_id) as work:
         return Counter((await work.execute(text("SELECT status FROM conversation"))).scalars())
 
 
-async def told(doors: Doors, person: Person) -> Counter[UUID]:
+async def told(doors: Doors, person: Person | Desk) -> Counter[UUID]:
     """How often each is told to have been woken."""
     query = "SELECT unnest(entity_ids) FROM feed_event WHERE kind = 'conversation.updated' AND actor_kind = 'SYSTEM'"
     async with doors.open_work(person.workspace_id) as work:
@@ -88,45 +105,27 @@ async def test_workers_at_once_wake_each_once(ana: Person, eve: Person, doors: D
     assert await told(doors, eve) == dict.fromkeys(theirs, 1)
 
 
-async def test_a_worker_that_dies_leaves_nothing_half_done(
-    ana: Person, doors: Doors, settings: Settings
-) -> None:
-    ids = await snoozed(ana, doors, 3, hours=1)
-    soon = "UPDATE conversation SET snoozed_until = now() + interval '2 seconds' WHERE workspace_id = :id"
-    mine = {"id": ana.workspace_id}
-    async with doors.open_system() as system:
-        await system.execute(text(soon), mine)
-    async with doors.open_system() as system:  # a worker that took them, and dies before its commit
-        locked = "SELECT snoozed_until FROM conversation WHERE workspace_id = :id AND status = 'SNOOZED' FOR UPDATE"
-        until = (await system.execute(text(locked), mine)).scalars().all()
-        assert len(until) == 3, "taken before they were due: no other worker of this run had them first"
-
-        async def all_due() -> object:
-            async with doors.open_system() as other:
-                return (
-                    await other.execute(text("SELECT clock_timestamp() > :until"), {"until": max(until)})
-                ).scalar()
-
-        await eventually(all_due)
-        await wake_snoozed(doors)
-        assert await statuses(doors, ana) == {"SNOOZED": 3}
-
-    async def woken() -> bool:
-        await wake_snoozed(doors)
-        return await statuses(doors, ana) == {"OPEN": 3}
-
-    await eventually(woken)
-    assert await told(doors, ana) == dict.fromkeys(ids, 1)
+async def test_a_worker_that_dies_leaves_nothing_half_done(desk: Desk) -> None:
+    async with desk.doors.open_system() as system:  # a worker that took them, and dies before its commit
+        locked = "SELECT id FROM conversation WHERE workspace_id = :id FOR UPDATE"
+        taken = (await system.execute(text(locked), {"id": desk.workspace_id})).all()
+        assert len(taken) == COUNT
+        assert await wake_snoozed(desk.doors) == 0
+        assert await statuses(desk.doors, desk) == {"SNOOZED": COUNT}
+    assert await wake_snoozed(desk.doors) == COUNT
+    assert await statuses(desk.doors, desk) == {"OPEN": COUNT}
+    assert await told(desk.doors, desk) == dict.fromkeys(desk.conversation_ids, 1)
 
 
-async def test_a_worker_killed_at_it_is_followed_by_another(ana: Person, doors: Doors) -> None:
-    ids = await snoozed(ana, doors, 40, hours=-1)
-    async with Worker.started() as doomed:
+async def test_a_worker_killed_at_it_is_followed_by_another(desk: Desk) -> None:
+    assert desk.settings.database_url is not None
+    environment = {"SALESPAD_DATABASE_URL": desk.settings.database_url, "SALESPAD_REDIS_URL": OFF}
+    async with Worker.started(**environment) as doomed:
         await doomed.kill()
-    async with Worker.started():
+    async with Worker.started(**environment):
 
         async def woken() -> bool:
-            return await statuses(doors, ana) == {"OPEN": 40}
+            return await statuses(desk.doors, desk) == {"OPEN": COUNT}
 
         await eventually(woken)
-    assert await told(doors, ana) == dict.fromkeys(ids, 1)
+    assert await told(desk.doors, desk) == dict.fromkeys(desk.conversation_ids, 1)
