@@ -6,7 +6,8 @@ from sqlalchemy import text
 
 from app.common.work import Doors
 from app.imports.wiring import import_jobs
-from tests.factories.accounts import Person
+from app.settings import Settings
+from tests.fixtures.doors import new_workspace
 
 ADD = text(
     "INSERT INTO import_job (workspace_id, status, source, policy, tag_ids, total_rows) "
@@ -20,25 +21,29 @@ AS_IF_SMALL = text(
 
 
 class Undone(Exception):
-    """Nobody else is to see these rows."""
+    """The other test is not to see these rows."""
 
 
-async def test_a_claim_takes_no_more_than_its_limit(ana: Person, doors: Doors) -> None:
+async def test_a_claim_takes_no_more_than_its_limit(own: tuple[Settings, Doors]) -> None:
+    _, doors = own
+    workspace_id = await new_workspace(doors)
     claimed: list[int] = []
     with suppress(Undone):
         async with doors.open_system() as system:
-            await system.execute(ADD, {"workspace_id": ana.workspace_id})
+            await system.execute(ADD, {"workspace_id": workspace_id})
             await system.execute(AS_IF_SMALL)
             claimed += [len(await import_jobs.claim(system, lease_s=60, limit=limit)) for limit in (1, 3)]
             raise Undone
     assert claimed == [1, 3]
 
 
-async def test_what_was_claimed_and_not_begun_goes_back_as_it_was(ana: Person, doors: Doors) -> None:
+async def test_what_was_claimed_and_not_begun_goes_back_as_it_was(own: tuple[Settings, Doors]) -> None:
+    _, doors = own
+    workspace_id = await new_workspace(doors)
     counts = []
     with suppress(Undone):
         async with doors.open_system() as system:
-            await system.execute(ADD, {"workspace_id": ana.workspace_id})
+            await system.execute(ADD, {"workspace_id": workspace_id})
             claims = await import_jobs.claim(system, lease_s=60, limit=4)
             given_back = await import_jobs.give_back(system, claims[1:])
             late = await import_jobs.give_back(system, claims[1:])
