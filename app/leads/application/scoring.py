@@ -67,7 +67,7 @@ class ScoreSweep(Protocol):
     async def rescore(self, lead_ids: Sequence[UUID], *, is_told: bool) -> Sequence[UUID]: ...
 
     async def end(self, error: str | None = None) -> None:
-        """Until the next night; with an error it goes on from here then."""
+        """Until the next night, which begins with the first lead; after an error it tells no more than this one did."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ from app.common.work import Doors
 from tests.factories.accounts import Person, add_member
 from tests.factories.board import moved, stage_ids
 from tests.factories.figures import DASHBOARD, Past, asked
+from tests.factories.merging import merged
 
+DELETE = "mutation ($ids: [ID!]!) { deleteLeads(input: {ids: $ids}) { errors { code } } }"
 AUTOMATION = "INSERT INTO automation (workspace_id, name) VALUES (:workspace_id, 'Welcome') RETURNING id"
 VERSION = """
 INSERT INTO automation_version (workspace_id, automation_id, number, rule) VALUES (:workspace_id, :id, 1, '{}')
@@ -189,6 +191,20 @@ async def test_the_reply_rate_is_of_the_leads_that_were_written_to_in_the_period
     await past.heard(failed, on(11))
     assert (await past.dashboard(FROM, TO))["replyRate"] == 0.75
     assert (await past.dashboard(on(10), on(10, 12, 1)))["replyRate"] == 1.0
+
+
+async def test_a_merged_lead_is_one_and_a_deleted_one_stays_in_the_reply_rate(past: Past) -> None:
+    """Three were written to, of whom one replied; then two of them are one person, and the third is deleted."""
+    replied, same, deleted = [await past.talk() for _ in range(3)]
+    for talk in (replied, same, deleted):
+        await past.settled(talk, on(10))
+    await past.heard(replied, on(11))
+    told = await past.dashboard(FROM, TO)
+    assert (told["sent"], told["replyRate"]) == (3, pytest.approx(1 / 3))
+    await merged(past.person, same.lead_id, replied.lead_id)
+    await past.person.run(DELETE, {"ids": [str(deleted.lead_id)]})
+    told = await past.dashboard(FROM, TO)
+    assert (told["sent"], told["replyRate"]) == (3, 0.5)
 
 
 async def test_a_message_answers_what_came_before_it_not_after(past: Past) -> None:

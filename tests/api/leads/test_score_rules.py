@@ -15,7 +15,9 @@ from tests.factories.conversations import make_lead
 from tests.factories.inbound import letter, receive
 from tests.factories.leads import new_tag
 from tests.factories.mail import add_mailbox
+from tests.factories.merging import merged
 from tests.fixtures.processes import Api, Worker, eventually
+from tests.fixtures.reacted import until_reacted
 
 SAVE = """mutation ($rules: [ScoreRuleInput!]!) { saveScoreRules(input: {rules: $rules}) {
   rules { event value points halfLifeDays } errors { code message path } } }"""
@@ -181,3 +183,18 @@ async def test_rules_change_and_lists_follow(ana: Person, worker: Worker) -> Non
 @pytest.mark.parametrize("id", [NOBODY, "x", ""])
 async def test_reasons_of_nobody(ana: Person, id: str) -> None:
     assert await reasons(ana, id) == []
+
+
+async def test_a_merge_gives_the_kept_lead_its_score_and_tells_of_no_threshold(
+    ana: Person, doors: Doors
+) -> None:
+    answer = await save(ana, {"event": "HAS_EMAIL", "points": 30}, {"event": "HAS_PHONE", "points": 30})
+    assert answer["errors"] == []
+    keep = await make_lead(ana, email="bia@example.org", phone=None)
+    away = await make_lead(ana, email=None, phone="+5511987654321")
+    for id in (keep, away):
+        await until_score(ana, id, 30)
+    await merged(ana, keep, away)
+    await until_reacted(doors, ana.workspace_id, "scoring")
+    told = [one["node"]["type"] for one in (await until_score(ana, keep, 60))["timeline"]["edges"]]
+    assert told == ["MERGED", "CREATED"]
