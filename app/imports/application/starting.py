@@ -48,6 +48,11 @@ class Moves(Protocol):
         self, workspace_id: UUID, id: UUID, request: FileRequest, mapping: Sequence[ColumnMapping]
     ) -> None: ...
 
+    async def remember(
+        self, workspace_id: UUID, columns: Sequence[str], mapping: Sequence[ColumnMapping]
+    ) -> None:
+        """For the next file with these headers."""
+
     async def pause(self, workspace_id: UUID, id: UUID) -> None: ...
 
     async def resume(self, workspace_id: UUID, id: UUID) -> None: ...
@@ -98,6 +103,8 @@ class FileImportUseCases:
         mapping = held.mapping_for(request.mapping)
         await self._check(request)
         await self.moves.go_on(self.workspace_id, held.id, request, mapping)
+        if request.mapping is not None:
+            await self.moves.remember(self.workspace_id, held.columns, mapping)
         phase = Phase.DRY_RUN if request.is_dry_run else Phase.RUN
         self._tell(held.id, shown_status(ImportStatus.QUEUED, phase), 0)
         return held.id

@@ -21,6 +21,7 @@ from app.imports.domain.failing import Failure, why
 from app.imports.domain.imports import ImportStatus, Phase, progressed, shown_status
 from app.imports.domain.mapping import ColumnMapping, LeadField
 from app.imports.domain.starting import FileRequest, HeldImport
+from app.imports.infrastructure.mappings import remember_mapping
 from app.imports.infrastructure.rows import drop_waiting
 from app.leads.domain.lead import LeadSource
 from app.leads.wiring import LeadRepository
@@ -195,6 +196,11 @@ class ImportMoves:
             mapping=orjson.dumps(stored).decode(),
             **_asked(request),
         )
+
+    async def remember(
+        self, workspace_id: UUID, columns: Sequence[str], mapping: Sequence[ColumnMapping]
+    ) -> None:
+        await remember_mapping(self._work, workspace_id, columns, mapping)
 
     async def pause(self, workspace_id: UUID, id: UUID) -> None:
         await self._work.fetch(PAUSE, workspace_id=workspace_id, id=id)

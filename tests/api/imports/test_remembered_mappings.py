@@ -8,6 +8,9 @@ from sqlalchemy import text
 from app.common.work import Doors
 from app.imports.domain.mapping import ERROR_COLUMNS, LeadField, checked_mapping
 from app.imports.infrastructure.mappings import MAX_REMEMBERED, remember_mapping, remembered_mapping
+from tests.factories.accounts import Person
+from tests.factories.import_files import COLUMNS as FILE_COLUMNS
+from tests.factories.import_files import resting, start, upload_table
 from tests.fixtures.doors import new_workspace
 
 COLUMNS = ["Nome", "E-mail", "E-mail ", "x"]
@@ -65,3 +68,17 @@ async def test_what_was_used_longest_ago_makes_room(doors: Doors) -> None:
             assert (count, since > oldest) == (MAX_REMEMBERED, True)
             assert (await system.execute(KEPT, {"workspace_id": other})).one()[0] == MAX_REMEMBERED
     assert await remembered(doors, workspace_id, COLUMNS) is not None
+
+
+async def test_a_mapping_given_to_an_import_that_waits_is_remembered(ana: Person, doors: Doors) -> None:
+    token = await upload_table(ana)
+    await resting(doors, ana, "NEEDS_MAPPING", phase="ANALYZE", has_file=True)
+    given = [{"column": "E-mail", "field": "EMAIL"}, {"column": "Contato", "field": "METADATA"}]
+    assert (await start(ana, token, mapping=[*given, {"column": "Fax", "field": "NOTE"}]))["errors"]
+    assert await remembered(doors, ana.workspace_id, FILE_COLUMNS) is None
+    assert (await start(ana, token, mapping=given, dryRun=True))["errors"] == []
+    assert await remembered(doors, ana.workspace_id, FILE_COLUMNS) == {
+        "Nome": LeadField.IGNORE,
+        "E-mail": LeadField.EMAIL,
+        "Contato": LeadField.METADATA,
+    }
