@@ -23,6 +23,11 @@ REPORT_COLUMNS = ("row", "code", "message")
 """What our errors.csv has after the original columns."""
 
 
+def unnamed_column(n: int) -> str:
+    """What the n-th column is called, from 1, where the file has no name for it."""
+    return f"Column {n}"
+
+
 class FileProblem(StrEnum):
     """Why a file cannot be imported at all: nothing of it is written."""
 

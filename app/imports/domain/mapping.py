@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from app.common.domain import Invalid, Refusals, SalesPadError
+from app.imports.domain.dialect import unnamed_column
 from app.imports.domain.headers import field_of_header, header_key
 from app.imports.domain.lead_field import IDENTITY_FIELDS, SINGLE_FIELDS, LeadField
 from app.imports.domain.presets import preset_of
@@ -111,11 +112,16 @@ def checked_mapping(columns: Sequence[str], given: Sequence[tuple[str, LeadField
     return [ColumnMapping(column, fields.get(column, LeadField.IGNORE), 1.0) for column in columns]
 
 
-def headers_key(columns: Sequence[str]) -> bytes:
-    """What files with the same headers have in common; a report of errors has its file's."""
+def headers_key(columns: Sequence[str]) -> bytes | None:
+    """What files with the same headers have in common; a report of errors has its file's.
+
+    None: they are our names for columns that have none, in any file without a header, and tell nothing of this one.
+    """
     keys = [header_key(column) or column for column in columns]
     if tuple(keys[-len(ERROR_COLUMNS) :]) == ERROR_COLUMNS:
         keys = keys[: -len(ERROR_COLUMNS)]
+    if keys == [header_key(unnamed_column(n)) for n in range(1, len(keys) + 1)]:
+        return None
     return hashlib.sha256(json.dumps(keys).encode()).digest()
 
 

@@ -20,6 +20,7 @@ from app.imports.domain.dialect import (
     Dialect,
     FileProblem,
     UnreadableFile,
+    unnamed_column,
 )
 from app.imports.infrastructure.encodings import BLOCK, TextKind, open_file
 from app.imports.infrastructure.records import RecordReader
@@ -100,9 +101,9 @@ def named_columns(header: Record) -> list[str]:
     names: list[str] = []
     taken: set[str] = set()
     for n, cell in enumerate(header, start=1):
-        told = (
-            " ".join(_UNSTORABLE.sub("\ufffd", cell[: 2 * MAX_HEADER]).split())[:MAX_HEADER] or f"Column {n}"
-        )
+        told = " ".join(_UNSTORABLE.sub("\ufffd", cell[: 2 * MAX_HEADER]).split())[
+            :MAX_HEADER
+        ] or unnamed_column(n)
         name, again = told, 2
         while name in taken:
             name, again = f"{told} ({again})", again + 1

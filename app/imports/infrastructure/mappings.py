@@ -49,10 +49,13 @@ async def remember_mapping(
     work: Work, workspace_id: UUID, columns: Sequence[str], mapping: Sequence[ColumnMapping]
 ) -> None:
     """`mapping`: one per column, in their order. For files with these headers, and for reports of their errors."""
+    headers = headers_key(columns)
+    if headers is None:
+        return
     await work.fetch(
         REMEMBER,
         workspace_id=workspace_id,
-        headers=headers_key(columns),
+        headers=headers,
         mapping=orjson.dumps([one.field for one in mapping]).decode(),
         others=MAX_REMEMBERED - 1,
     )
@@ -62,7 +65,10 @@ async def remembered_mapping(
     reads: Reads | Work, workspace_id: UUID, columns: Sequence[str]
 ) -> Mapping[str, LeadField] | None:
     """By column; a report of errors has no word on its own three."""
-    row = await reads.fetch_one(REMEMBERED, workspace_id=workspace_id, headers=headers_key(columns))
+    headers = headers_key(columns)
+    if headers is None:
+        return None
+    row = await reads.fetch_one(REMEMBERED, workspace_id=workspace_id, headers=headers)
     if row is None:
         return None
     fields = [LeadField(field) for field in orjson.loads(row["mapping"])]

@@ -82,3 +82,13 @@ async def test_a_mapping_given_to_an_import_that_waits_is_remembered(ana: Person
         "E-mail": LeadField.EMAIL,
         "Contato": LeadField.METADATA,
     }
+
+
+async def test_files_without_a_header_have_nothing_in_common(doors: Doors) -> None:
+    workspace_id = await new_workspace(doors)
+    nameless = ["Column 1", "Column 2"]
+    for columns in (nameless, [*nameless, *ERROR_COLUMNS]):
+        await remember(doors, workspace_id, columns, [("Column 1", LeadField.EMAIL)])
+        assert await remembered(doors, workspace_id, columns) is None
+    await remember(doors, workspace_id, ["Nome", "Column 2"], [("Column 2", LeadField.EMAIL)])
+    assert await remembered(doors, workspace_id, ["Nome", "Column 2"]) is not None
