@@ -28,8 +28,8 @@ PNG = bytes.fromhex(
 )
 DELIVERY = text(
     "INSERT INTO delivery (workspace_id, account_id, lead_id, origin_kind, origin_id, message_id, conversation_id, "
-    "position, status) SELECT m.workspace_id, m.account_id, c.lead_id, 'message', m.id, m.id, c.id, m.position, "
-    "'unknown' FROM message m JOIN conversation c ON c.workspace_id = m.workspace_id AND c.id = m.conversation_id "
+    "position, status, error) SELECT m.workspace_id, m.account_id, c.lead_id, 'message', m.id, m.id, c.id, m.position, "
+    "'unknown', 'NO_ANSWER' FROM message m JOIN conversation c ON c.workspace_id = m.workspace_id AND c.id = m.conversation_id "
     "WHERE m.id = :id"
 )
 
@@ -163,7 +163,7 @@ async def test_what_bounces_did_go_out(ana: Person, doors: Doors, mailbox: Mailb
     await receive(ana, doors, mailbox, report(mailbox.address, message_id=message_id))
     assert (await message(doors, ana, id)).status == "BOUNCED"
     (delivery,) = await rows(doors, ana.workspace_id, "delivery")
-    assert delivery.status == "sent"
+    assert (delivery.status, delivery.error) == ("sent", None)
 
 
 # ── what a mail brings ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -170,6 +170,7 @@ SETTLE_BOUNCED = Statement(
     text(
         """
         UPDATE delivery SET status = CASE WHEN status = 'unknown' THEN 'sent' ELSE status END, has_bounced = true,
+            error = CASE WHEN status = 'unknown' THEN NULL ELSE error END,
             settled_at = CASE WHEN status = 'unknown' THEN now() ELSE settled_at END
         WHERE workspace_id = cast(:workspace_id as uuid) AND message_id = cast(:id as uuid)
             AND status IN ('sending', 'sent', 'unknown')
