@@ -13,6 +13,7 @@ from app.common.leases import LostLease
 from app.common.work import Doors
 from app.conversations.infrastructure.outgoing import OutgoingRepository
 from app.outreach.application import running
+from app.outreach.infrastructure.erasing import REASON as SEARCH_ERASED
 from app.outreach.infrastructure.ledger import BulkSendLedger
 from app.outreach.wiring import bulk_sends, fail_bulk_send
 from app.settings import Settings
@@ -41,6 +42,8 @@ UPDATE delivery d SET message_id = w.id, conversation_id = w.conversation_id, po
 FROM written w WHERE d.workspace_id = w.workspace_id
 RETURNING w.id
 """
+# As an erase ends one that looks for somebody.
+ERASED = "UPDATE bulk_send SET state = 'CANCELED', pause_reason = :reason, filter = NULL WHERE id = :id"
 LEADS = 25
 CHUNK = 4
 
@@ -266,6 +269,16 @@ async def test_it_pauses_when_its_account_is_in_trouble(outreach: Outreach, stat
     assert json.loads(state.told)["queued"] == 5
     await outreach.turn()
     assert (await outreach.state(id)).status == "idle"
+
+
+async def test_canceled_once_more_it_says_as_before_why_it_ended(outreach: Outreach) -> None:
+    await crowded(outreach, 5)
+    id = await outreach.launched()
+    await outreach.turn()
+    await outreach.crowd.sql(ERASED, reason=SEARCH_ERASED, id=id)
+    await outreach.moved("cancel", id)
+    state = await outreach.state(id)
+    assert (state.state, state.pause_reason) == ("CANCELED", SEARCH_ERASED)
 
 
 async def test_what_is_left_of_a_canceled_one_is_canceled_bit_by_bit(

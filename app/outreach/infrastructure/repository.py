@@ -65,11 +65,13 @@ LAUNCH = Statement(
         """.replace("<of>", OF).replace("<wake>", WAKE)
     )
 )
-# Once it goes on, it is judged by what comes from then on. A canceled one needs its filter no more.
+# Once it goes on, it is judged by what comes from then on. A canceled one needs its filter no more,
+# and says as before why it is.
 MOVE = Statement(
     text(
         """
-        UPDATE bulk_send SET state = cast(:state as text), pause_reason = cast(:reason as text),
+        UPDATE bulk_send SET state = cast(:state as text),
+            pause_reason = CASE WHEN state = 'CANCELED' THEN pause_reason ELSE cast(:reason as text) END,
             started_at = coalesce(started_at, CASE WHEN cast(:state as text) = 'RUNNING' THEN now() END),
             judged_from = CASE WHEN cast(:state as text) = 'RUNNING' THEN told ELSE judged_from END,
             filter = CASE WHEN cast(:state as text) = 'CANCELED' THEN NULL ELSE filter END,
