@@ -63,7 +63,7 @@ class BulkSendUseCases:
         draft = replace(found.draft, **changes)
         if draft == found.draft:
             return
-        draft = draft.checked(await self.bulk_sends.now())
+        draft = draft.checked(await self.bulk_sends.now(), found.draft)
         await self._check(draft)
         await self.bulk_sends.change(self.workspace_id, id, draft)
         self.work.announce(progressed(id, BulkSendStatus.DRAFT))

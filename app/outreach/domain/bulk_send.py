@@ -125,8 +125,8 @@ class Draft:
     rate_per_minute: int | None = None
     burst: int | None = None
 
-    def checked(self, now: datetime) -> "Draft":
-        """Raises Refusals: all that is wrong with it."""
+    def checked(self, now: datetime, before: "Draft | None" = None) -> "Draft":
+        """Raises Refusals: all that is wrong with it. A start that it had `before` may have passed since."""
         refusals: list[SalesPadError] = []
         name = self.name
         try:
@@ -134,7 +134,8 @@ class Draft:
         except Invalid as refusal:
             refusals.append(refusal)
         refusals += rate_refusals(self.rate_per_minute, self.burst)
-        refusals += start_refusals(self.start_at, now)
+        if before is None or self.start_at != before.start_at:
+            refusals += start_refusals(self.start_at, now)
         if self.filter.get("deleted"):
             refusals.append(
                 Invalid("Deleted leads are not written to: restore them first.", path=("filter", "deleted"))

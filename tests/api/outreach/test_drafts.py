@@ -26,6 +26,7 @@ from tests.factories.bulk_sends import (
 from tests.factories.channels import connected, disconnect
 
 COUNT = text("SELECT count(*) FROM bulk_send WHERE workspace_id = :workspace_id")
+START = text("UPDATE bulk_send SET start_at = :start_at WHERE id = :id")
 NOTHING = dict.fromkeys(("eligible", "excluded", "queued", "sent", "failed", "unknown", "canceled"), 0)
 
 
@@ -170,6 +171,19 @@ async def test_what_a_draft_cannot_be_is_refused(
     draft = await drafted(ana)
     assert refusal(await update(ana, **{"id": draft["id"]} | input)) == (code, path)
     assert await state(ana, draft["id"]) == draft
+
+
+async def test_a_draft_whose_start_has_passed_is_changed_all_the_same(ana: Person, doors: Doors) -> None:
+    """Only a start that is given anew has to be ahead."""
+    draft = await drafted(ana)
+    async with doors.open_work(ana.workspace_id) as work:
+        await work.execute(START, {"id": draft["id"], "start_at": datetime.fromisoformat(PAST)})
+    changed = await update(ana, id=draft["id"], name="November")
+    assert changed["errors"] == []
+    assert changed["bulkSend"]["name"] == "November"
+    assert datetime.fromisoformat(changed["bulkSend"]["startAt"]) == datetime.fromisoformat(PAST)
+    other = "2021-01-01T00:00:00Z"
+    assert refusal(await update(ana, id=draft["id"], startAt=other)) == ("INVALID", ["startAt"])
 
 
 async def test_only_a_draft_is_changed(ana: Person) -> None:
