@@ -15,7 +15,7 @@ from tests.factories.conversations import make_lead
 from tests.factories.inbound import letter, receive
 from tests.factories.leads import new_tag
 from tests.factories.mail import add_mailbox
-from tests.factories.merging import merged
+from tests.factories.merging import merged, run_sql
 from tests.fixtures.processes import Api, Worker, eventually
 from tests.fixtures.reacted import until_reacted
 
@@ -24,6 +24,7 @@ SAVE = """mutation ($rules: [ScoreRuleInput!]!) { saveScoreRules(input: {rules: 
 RULES = "{ scoreRules { event value points halfLifeDays } }"
 REASONS = "query ($id: ID!) { scoreReasons(leadId: $id) { text points } }"
 LEAD = "query ($id: ID!) { lead(id: $id) { score version timeline(first: 20) { edges { node { type content } } } } }"
+SWEEP = "SELECT after_id IS NULL AS is_over FROM score_sweep WHERE workspace_id = :workspace_id"
 BEST = "{ leads(sort: SCORE, filter: {minScore: 30}) { edges { node { id score } } } }"
 TAG_LEAD = """mutation ($ids: [ID!]!, $tag: ID!) {
   tagLeads(input: {leadIds: $ids, addTagIds: [$tag]}) { errors { code } } }"""
@@ -186,7 +187,7 @@ async def test_reasons_of_nobody(ana: Person, id: str) -> None:
 
 
 async def test_a_merge_gives_the_kept_lead_its_score_and_tells_of_no_threshold(
-    ana: Person, doors: Doors
+    ana: Person, doors: Doors, worker: Worker
 ) -> None:
     answer = await save(ana, {"event": "HAS_EMAIL", "points": 30}, {"event": "HAS_PHONE", "points": 30})
     assert answer["errors"] == []
@@ -194,6 +195,11 @@ async def test_a_merge_gives_the_kept_lead_its_score_and_tells_of_no_threshold(
     away = await make_lead(ana, email=None, phone="+5511987654321")
     for id in (keep, away):
         await until_score(ana, id, 30)
+
+    async def is_swept() -> bool:  # what new rules give is told neither
+        return bool((await run_sql(ana, doors, SWEEP))[0].is_over)
+
+    await eventually(is_swept)
     await merged(ana, keep, away)
     await until_reacted(doors, ana.workspace_id, "scoring")
     told = [one["node"]["type"] for one in (await until_score(ana, keep, 60))["timeline"]["edges"]]
