@@ -32,6 +32,14 @@ from app.common.work import Work
 
 c = channel_account.c
 LOCAL_INDEX = "uq_channel_account_local"
+HOLD_MAILBOX = Statement(
+    text(
+        """
+        SELECT FROM imap_mailbox WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:id as uuid)
+        FOR UPDATE
+        """
+    )
+)
 
 
 class AccountRepository:
@@ -84,7 +92,8 @@ class AccountRepository:
             raise TooManyAccounts
 
     async def get(self, workspace_id: UUID, id: UUID) -> ChannelAccount:
-        """Locks it until the commit. Raises AccountNotFound."""
+        """Locks it until the commit, after its mailbox (docs/decisions/0026). Raises AccountNotFound."""
+        await self._work.fetch(HOLD_MAILBOX, workspace_id=workspace_id, id=id)
         row = (
             await self._work.execute(
                 select(
