@@ -109,10 +109,13 @@ async def upsert_leads(
     Afterwards `pg_temp.stage_lead` has for each row what became of it, and what takes it back (`undo`).
     """
     await make_stage(work)
+    # Before any is made: who gives one of them a name that is being made would hold it, and wait for this.
+    tag_ids = await hold_tags(work, workspace_id, defaults.tag_ids) if defaults.tag_ids else set()
     has_known, tags = await _match_and_write(work, workspace_id, staged, policy, defaults, settle)
     if tags:
         work.announce(made(tags))
-    await _add_tags(work, workspace_id, staged, defaults)
+    if tag_ids or any(row.tags for row in staged):
+        await work.fetch(ADD_TAGS, workspace_id=workspace_id, tag_ids=list(tag_ids))
     if any(row.note for row in staged):
         await _add_notes(work, workspace_id, defaults)
     if has_known:
@@ -163,15 +166,6 @@ async def _write_new(
     )
     if row is None or row["added"] != row["wanted"]:
         raise LostTheRace
-
-
-async def _add_tags(
-    work: Work, workspace_id: UUID, staged: Sequence[StagedLead], defaults: LeadDefaults
-) -> None:
-    if not defaults.tag_ids and not any(row.tags for row in staged):
-        return
-    held = await hold_tags(work, workspace_id, defaults.tag_ids)
-    await work.fetch(ADD_TAGS, workspace_id=workspace_id, tag_ids=list(held))
 
 
 async def _add_notes(work: Work, workspace_id: UUID, defaults: LeadDefaults) -> None:

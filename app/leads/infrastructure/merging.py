@@ -114,6 +114,7 @@ def _filled(kept: Touched) -> list[str]:
 async def give_back(work: Work, merge: Reassignment, touched: Sequence[Touched], *, cause: str) -> None:
     """Undoes `reassign`; `cause` is that of the entries it was told by, which go. Follow with `follow`."""
     of = _of(merge)
+    await hold_tags(work, merge.workspace_id, _tags_of(touched))
     for one in touched:
         if one.table in GIVE_BACK:
             before = orjson.loads(one.before) if one.before is not None else None
@@ -124,6 +125,11 @@ async def give_back(work: Work, merge: Reassignment, touched: Sequence[Touched],
     ids = [merge.to_id, *merge.from_ids]
     await elect_primaries(work, merge.workspace_id, ids)
     await refresh_contacts(work, merge.workspace_id, ids)
+
+
+def _tags_of(touched: Sequence[Touched]) -> list[UUID]:
+    ids = {id for one in touched if one.table == "lead_tag" for id in orjson.loads(one.key)["tag_id"]}
+    return [UUID(id) for id in ids]
 
 
 GIVE_BACK = frozenset({"lead", "lead_identity", "lead_tag", "suppression"})

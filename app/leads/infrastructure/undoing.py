@@ -17,6 +17,7 @@ from app.common.domain import ActorKind
 from app.common.work import Work
 from app.leads.domain.undo import Undone, WrittenRow
 from app.leads.infrastructure.identities import elect_primaries, refresh_contacts, release_identities
+from app.tags.wiring import hold_tags
 
 STAGE_DDL = text(
     """
@@ -98,6 +99,15 @@ DELETE = Statement(
         )
         INSERT INTO interaction (workspace_id, lead_id, type, content, actor_kind, cause)
         SELECT cast(:workspace_id as uuid), id, 'UPDATED', 'deletedAt', :actor_kind, cast(:cause as text) FROM changed
+        """
+    )
+)
+TAGS = Statement(
+    text(
+        """
+        SELECT DISTINCT cast(tag as uuid) AS tag_id
+        FROM pg_temp.stage_undo s CROSS JOIN LATERAL jsonb_array_elements_text(s.undo -> 'tags') AS tag
+        WHERE s.verdict = 'RESTORE'
         """
     )
 )
@@ -309,6 +319,8 @@ async def _delete(work: Work, workspace_id: UUID, cause: str) -> list[UUID]:
 
 async def _restore(work: Work, workspace_id: UUID, cause: str) -> set[int]:
     """The rows whose leads changed."""
+    # The tags are held first: who deletes one waits here, not while it holds it.
+    await hold_tags(work, workspace_id, [row["tag_id"] for row in await work.fetch(TAGS)])
     tagged = await work.fetch(TAKE_TAGS, workspace_id=workspace_id)
     known = await work.fetch(TAKE_IDENTITIES, workspace_id=workspace_id)
     rows = await work.fetch(
