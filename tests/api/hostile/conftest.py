@@ -1,4 +1,5 @@
-"""An API whose every SQL statement and log line is an attacker's doing: it polls nothing meanwhile."""
+"""An API whose every SQL statement and log line is an attacker's doing: it polls nothing meanwhile, and no doorbell of
+others' reaches it."""
 
 from collections.abc import AsyncIterator
 from itertools import pairwise
@@ -7,6 +8,7 @@ import httpx
 import pytest
 
 from app.common.work import Doors
+from app.embedded.config import OFF
 from app.settings import Settings
 from tests.api.hostile.scene import Scene
 from tests.api.hostile.target import STATEMENTS, Target
@@ -18,7 +20,8 @@ from tests.fixtures.processes import Api, Worker
 
 @pytest.fixture(scope="session")
 async def target(servers: None) -> AsyncIterator[Target]:
-    async with Api.started(SALESPAD_POLL_S="3600", SALESPAD_LOG_FORMAT="console") as api:
+    quiet = {"SALESPAD_POLL_S": "3600", "SALESPAD_REDIS_URL": OFF}
+    async with Api.started(**quiet, SALESPAD_LOG_FORMAT="console") as api:
         readings = [await metric(api.url, STATEMENTS) for _ in range(10)]
         # The least: among the first an API that has just begun looks round itself.
         yield Target(api, min(after - before for before, after in pairwise(readings)))

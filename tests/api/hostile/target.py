@@ -63,7 +63,7 @@ class Target:
         print(f"{name}: {watch.took_ms:.1f} ms, {watch.statements:.0f} statements")
 
     async def _settled(self) -> float:
-        """The statements so far, once what was done before rings and looks no more (a revocation does both)."""
+        """The statements so far, once what was done before is over (streams that end, say)."""
         now, quiet = await metric(self.api.url, STATEMENTS), 0
         while quiet < QUIET_READINGS:
             before, now = now, await metric(self.api.url, STATEMENTS)
