@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -161,16 +162,17 @@ async def test_bodies_that_are_none(ana: Person, doors: Doors, settings: Setting
 
 
 async def test_an_upload_over_the_limit_is_refused_by_header_and_by_count(
-    doors: Doors, settings: Settings
+    doors: Doors, tmp_path: Path
 ) -> None:
     limits = {"SALESPAD_UPLOAD_MAX_BYTES": "100000", "SALESPAD_IMPORT_UPLOAD_MAX_BYTES": "300000"}
+    own = Settings(files_dir=tmp_path)
 
     async def chunks(content: bytes) -> AsyncIterator[bytes]:
         for at in range(0, len(content), 4000):
             yield content[at : at + 4000]
 
     async with (
-        Api.started(**limits) as api,
+        Api.started(**limits, SALESPAD_FILES_DIR=str(tmp_path)) as api,
         httpx.AsyncClient(base_url=api.url, timeout=30, trust_env=False) as http,
     ):
         ana = await sign_up(http)
@@ -184,11 +186,11 @@ async def test_an_upload_over_the_limit_is_refused_by_header_and_by_count(
         }
         for content, refusal in large.items():
             check_problem(await upload(ana, content, media_type="text/csv"), *refusal)
-        await nothing_is_left(ana, doors, settings)
+        await nothing_is_left(ana, doors, own)
         for content, claimed in ((b"a" * 100_000, "text/plain"), (b"a" * 300_000, "text/csv")):
             await uploaded(ana, chunks(content), media_type=claimed)
-        parts = settings.files_folder / "parts"
-        assert not list(parts.iterdir())
+            assert stored(own, ana)
+        assert not list((own.files_folder / "parts").iterdir())
 
 
 async def test_requests_are_counted_with_the_others_of_the_person(servers: None) -> None:
