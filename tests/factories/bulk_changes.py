@@ -1,10 +1,10 @@
 """Changes to many leads, as the web app asks for them."""
 
-import asyncio
 import secrets
 from typing import Any
 
 from tests.factories.accounts import Person
+from tests.fixtures.processes import eventually
 
 CHANGE = """
 mutation ($input: ChangeLeadsInput!) {
@@ -42,12 +42,14 @@ async def change_state(person: Person, id: str) -> dict[str, Any]:
 
 
 async def change_ended(person: Person, id: str, *, timeout_s: float = 30) -> dict[str, Any]:
-    async with asyncio.timeout(timeout_s):
-        while True:
-            state = await change_state(person, id)
-            if state["status"] != "RUNNING":
-                return state
-            await asyncio.sleep(0.03)
+    state: dict[str, Any] = {}
+
+    async def is_over() -> bool:
+        state.update(await change_state(person, id))
+        return state["status"] != "RUNNING"
+
+    await eventually(is_over, timeout_s=timeout_s, what="the end of the bulk change")
+    return state
 
 
 async def changed(

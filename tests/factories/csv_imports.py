@@ -1,12 +1,12 @@
 """Imports of files: uploaded, started and waited for as a client does."""
 
-import asyncio
 import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from tests.factories.accounts import Person
 from tests.factories.files import uploaded
+from tests.fixtures.processes import eventually
 
 START = """
 mutation ($input: StartCsvImportInput!) {
@@ -59,9 +59,11 @@ async def file_state(person: Person, import_id: str) -> dict[str, Any]:
 
 async def at_rest(person: Person, import_id: str, *, timeout_s: float = 60) -> dict[str, Any]:
     """The state of an import that no worker has anything to do for."""
-    async with asyncio.timeout(timeout_s):
-        while True:
-            state = await file_state(person, import_id)
-            if state["status"] not in UNDER_WAY:
-                return state
-            await asyncio.sleep(0.05)
+    state: dict[str, Any] = {}
+
+    async def is_at_rest() -> bool:
+        state.update(await file_state(person, import_id))
+        return state["status"] not in UNDER_WAY
+
+    await eventually(is_at_rest, timeout_s=timeout_s, what="an import at rest")
+    return state

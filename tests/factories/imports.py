@@ -1,11 +1,11 @@
 """Batches as the extension sends them."""
 
-import asyncio
 import secrets
 from collections.abc import Sequence
 from typing import Any
 
 from tests.factories.accounts import Person
+from tests.fixtures.processes import eventually
 
 IMPORT = """
 mutation ($input: ImportLeadsInput!) {
@@ -50,12 +50,14 @@ async def import_state(person: Person, import_id: str) -> dict[str, Any]:
 
 async def finished(person: Person, import_id: str, *, timeout_s: float = 30) -> dict[str, Any]:
     """The state of an import once it has ended."""
-    async with asyncio.timeout(timeout_s):
-        while True:
-            state = await import_state(person, import_id)
-            if state["status"] not in ("QUEUED", "RUNNING"):
-                return state
-            await asyncio.sleep(0.03)
+    state: dict[str, Any] = {}
+
+    async def is_over() -> bool:
+        state.update(await import_state(person, import_id))
+        return state["status"] not in ("QUEUED", "RUNNING")
+
+    await eventually(is_over, timeout_s=timeout_s, what="the end of the import")
+    return state
 
 
 async def imported(person: Person, rows: Sequence[dict[str, Any]], **fields: Any) -> dict[str, Any]:

@@ -92,9 +92,13 @@ async def test_snapshot_then_subscribe_misses_nothing_and_doubles_nothing(
         )
     )
     snapshots = []
-    while not sending.done():
+
+    async def look() -> bool:
         page = (await ana.run(query))["leads"]
         snapshots.append((page["feedCursor"], {edge["node"]["id"] for edge in page["edges"]}))
+        return sending.done()
+
+    await eventually(look, timeout_s=60, what="the end of sending")
     for id in await sending:
         await finished(ana, id)
     every = {edge["node"]["id"] for edge in (await ana.run(query))["leads"]["edges"]}

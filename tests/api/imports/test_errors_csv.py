@@ -1,6 +1,5 @@
 """GET /imports/{id}/errors.csv: downloaded, corrected, uploaded; just those rows are mended."""
 
-import asyncio
 import csv
 import io
 from typing import Any
@@ -14,7 +13,7 @@ from app.common.domain import ClientKind, Role
 from app.common.work import Doors
 from tests.factories.accounts import Person, add_member, sign_up
 from tests.factories.import_files import resting, shown, start, upload_table
-from tests.fixtures.processes import Worker
+from tests.fixtures.processes import Worker, eventually
 
 SPEAK = "mutation ($input: UpdateProfileInput!) { updateProfile(input: $input) { errors { code } } }"
 NAMES = "{ leads(first: 20, sort: NAME) { edges { node { name email } } } }"
@@ -51,12 +50,11 @@ def lines(answer: httpx.Response, delimiter: str = ";") -> list[list[str]]:
 
 
 async def ended(person: Person, import_id: str) -> Any:
-    async with asyncio.timeout(30):
-        while True:
-            state = await shown(person, import_id)
-            if state["status"] not in ("ANALYZING", "QUEUED", "RUNNING"):
-                return state
-            await asyncio.sleep(0)
+    async def rested() -> Any:
+        state = await shown(person, import_id)
+        return state if state["status"] not in ("ANALYZING", "QUEUED", "RUNNING") else None
+
+    return await eventually(rested, timeout_s=30, what="the end of the import")
 
 
 async def run(person: Person, content: bytes, **fields: Any) -> Any:
