@@ -238,6 +238,22 @@ async def test_it_pauses_by_its_errors_and_again_only_by_new_ones(outreach: Outr
     assert (await outreach.state(id)).pause_reason.startswith("ERROR_RATE|6|25")
 
 
+async def test_what_came_while_it_was_paused_pauses_it_no_more(outreach: Outreach) -> None:
+    """What was on its way, and what providers told of it: whoever resumed had seen that."""
+    await crowded(outreach, 60)
+    id = await outreach.launched()
+    await outreach.turn()
+    await outreach.moved("pause", id)
+    await outreach.turn()
+    await outreach.settle("failed", 20)
+    await outreach.moved("resume", id)
+    await outreach.turn()
+    assert (await outreach.state(id)).state == "RUNNING"
+    await outreach.settle("failed", 20)
+    await outreach.turn()
+    assert (await outreach.state(id)).pause_reason.startswith("ERROR_RATE|20|20")
+
+
 @pytest.mark.parametrize(
     ("kind", "count", "reason"), [("has_bounced", 3, "BOUNCE_RATE"), ("has_complained", 2, "COMPLAINT_RATE")]
 )

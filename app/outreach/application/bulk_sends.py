@@ -124,7 +124,7 @@ class BulkSendUseCases:
         self, found: BulkSend, to: BulkSendStatus, batch: BatchStatus, *, reason: str | None = None
     ) -> None:
         assert found.send_batch_id is not None, "one that was launched has a batch"
-        await self.bulk_sends.move(self.workspace_id, found.id, to, reason=reason)
+        await self.bulk_sends.move(self.workspace_id, found, to, reason=reason)
         await self.batches.switch(self.workspace_id, found.send_batch_id, batch)
         self._tell(found.id, to)
 

@@ -33,9 +33,9 @@ class BulkSends(Protocol):
         """Fixes its audience, and wakes its worker."""
 
     async def move(
-        self, workspace_id: UUID, id: UUID, to: BulkSendStatus, *, reason: str | None = None
+        self, workspace_id: UUID, found: BulkSend, to: BulkSendStatus, *, reason: str | None = None
     ) -> None:
-        """Wakes its worker."""
+        """Wakes its worker. One that runs again is judged by what comes from now on."""
 
     async def drop(self, workspace_id: UUID, id: UUID) -> None:
         """CANCELED before it was launched: it ends at once."""

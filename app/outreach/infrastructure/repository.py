@@ -1,5 +1,6 @@
 """Implements the ports of the requests: `BulkSends`, and what they look up in templates, channels and the ledger."""
 
+from dataclasses import asdict
 from datetime import datetime
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from app.common.domain import Channel
 from app.common.work import Work
 from app.conversations.domain.audience import Audience
 from app.conversations.domain.batch import BatchStatus
-from app.conversations.wiring import create_batch, plan_audience, start_pace, switch_batch
+from app.conversations.wiring import create_batch, plan_audience, start_pace, switch_batch, tallies
 from app.leads.wiring import conditions_of
 from app.outreach.domain.bulk_send import BulkSend, BulkSendStatus, Draft
 from app.outreach.domain.errors import BulkSendNotFound
@@ -73,7 +74,7 @@ MOVE = Statement(
         UPDATE bulk_send SET state = cast(:state as text),
             pause_reason = CASE WHEN state = 'CANCELED' THEN pause_reason ELSE cast(:reason as text) END,
             started_at = coalesce(started_at, CASE WHEN cast(:state as text) = 'RUNNING' THEN now() END),
-            judged_from = CASE WHEN cast(:state as text) = 'RUNNING' THEN told ELSE judged_from END,
+            judged_from = coalesce(cast(:judged_from as jsonb), judged_from),
             filter = CASE WHEN cast(:state as text) = 'CANCELED' THEN NULL ELSE filter END,
             updated_at = now(), <wake>
         WHERE <of>
@@ -118,9 +119,19 @@ class BulkSendRepository:
         )
 
     async def move(
-        self, workspace_id: UUID, id: UUID, to: BulkSendStatus, *, reason: str | None = None
+        self, workspace_id: UUID, found: BulkSend, to: BulkSendStatus, *, reason: str | None = None
     ) -> None:
-        await self._work.fetch(MOVE, workspace_id=workspace_id, id=id, state=to.value, reason=reason)
+        batch_id, counts = found.send_batch_id, None
+        if to is BulkSendStatus.RUNNING and batch_id is not None:
+            counts = asdict((await tallies(self._work, workspace_id, [batch_id]))[batch_id])
+        await self._work.fetch(
+            MOVE,
+            workspace_id=workspace_id,
+            id=found.id,
+            state=to.value,
+            reason=reason,
+            judged_from=orjson.dumps(counts).decode() if counts else None,
+        )
 
     async def drop(self, workspace_id: UUID, id: UUID) -> None:
         await self._work.fetch(DROP, workspace_id=workspace_id, id=id)
