@@ -29,7 +29,7 @@ from app.common.reaction_log import (
     pass_over,
     set_aside,
 )
-from app.common.work import Doors, Unavailable, Work
+from app.common.work import Doors, TookTooLong, Unavailable, Work
 
 BATCH = 50
 """Events that one transaction reacts to at most."""
@@ -147,15 +147,25 @@ class Reactor:
                     await asyncio.sleep(BREATH_S)
 
     async def react(self, workspace_ids: Iterable[UUID] | None = None) -> None:
-        """To what is there: in these workspaces, or in all. Raises Unavailable."""
+        """To what is there: in these workspaces, or in all. What failed of one consumer is raised when the others had
+        their turn. Raises Unavailable."""
         wanted = None if workspace_ids is None else list(workspace_ids)
         if wanted == []:
             return
+        errors: list[Exception] = []
         for consumer in self._consumers:
-            after, found = FIRST, PAGE
-            while found == PAGE and not self._stopping:
-                found, after, due = await self._find(consumer, wanted, after)
-                await self._react_in(consumer, due)
+            try:
+                await self._react_as(consumer, wanted)
+            except Exception as error:  # noqa: BLE001 - one consumer's trouble; raised below
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    async def _react_as(self, consumer: Consumer, wanted: list[UUID] | None) -> None:
+        after, found = FIRST, PAGE
+        while found == PAGE and not self._stopping:
+            found, after, due = await self._find(consumer, wanted, after)
+            await self._react_in(consumer, due)
 
     async def _find(
         self, consumer: Consumer, wanted: list[UUID] | None, after: UUID
@@ -193,19 +203,20 @@ class Reactor:
 
     async def _take_turn(self, consumer: Consumer, workspace_id: UUID) -> None:
         """Batch after batch. A batch that fails is gone through one by one, so that its culprit is known; of what was
-        only partly reacted to, not much more is read again."""
+        only partly reacted to, not much more is read again. An outage is nobody's failure, but who runs into the
+        time-out again and again holds up the others."""
         loop = asyncio.get_running_loop()
         brisk_until, limit, most = loop.time() + BRISK_S, consumer.batch, consumer.batch
         while not self._stopping:
             attempt = _Try(limit)
             try:
                 await self._react_once(consumer, workspace_id, attempt)
-            except Unavailable:
-                raise
-            except Exception as error:  # noqa: BLE001 - a reaction's bug becomes the event's state, with a reason
+            except Exception as error:  # a reaction's bug becomes the event's state, with a reason
+                if isinstance(error, Unavailable) and not isinstance(error, TookTooLong):
+                    raise
                 if len(attempt.events) <= 1:
                     await self._fail(consumer, workspace_id, attempt, error)
-                limit = most = 1
+                brisk_until, limit, most = loop.time() + BRISK_S, 1, 1
                 continue
             if not attempt.events:
                 return

@@ -30,8 +30,9 @@ from app.settings import Settings
 ROLLBACK_WAIT_S = 5
 STREAMED_ROWS = 200
 PLANS_ONCE = "; SET LOCAL plan_cache_mode = force_generic_plan"
+TOO_LONG_SQLSTATE = "57014"
 UNAVAILABLE_SQLSTATES = frozenset(
-    {"57014", "57P01", "57P02", "57P03", "53300", "25P03", "40001", "40P01", "55P03"}
+    {TOO_LONG_SQLSTATE, "57P01", "57P02", "57P03", "53300", "25P03", "40001", "40P01", "55P03"}
 )
 """Time-outs, shutdowns, too many connections; deadlocks and lock time-outs too: the same again will do."""
 Values: TypeAlias = Mapping[str, object] | Sequence[Mapping[str, object]]
@@ -44,6 +45,10 @@ Whose: TypeAlias = UUID | tuple[UUID, UUID]
 
 class Unavailable(Exception):
     """The database cannot answer now: pool wait, statement time-out, connection lost. The edge answers 503."""
+
+
+class TookTooLong(Unavailable):
+    """A statement ran into its time-out: the database is there, and may have an answer to others."""
 
 
 class Bells(Protocol):
@@ -304,7 +309,8 @@ class _translated:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if error is not None and is_unavailable(error):
-            raise Unavailable("The database cannot answer right now.") from error
+            kind = TookTooLong if _sqlstate(error) == TOO_LONG_SQLSTATE else Unavailable
+            raise kind("The database cannot answer right now.") from error
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -314,5 +320,11 @@ def is_unavailable(error: BaseException) -> bool:
         return False  # a parameter of ours that the driver cannot encode
     if isinstance(error, (PoolTimeout, asyncpg.PostgresConnectionError, *LOST_CONNECTION)):
         return True
-    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-    return state in UNAVAILABLE_SQLSTATES or (isinstance(state, str) and state.startswith("08"))
+    state = _sqlstate(error)
+    return state is not None and (state in UNAVAILABLE_SQLSTATES or state.startswith("08"))
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    """The server's; through SQLAlchemy the driver's error is in `orig`."""
+    state = getattr(getattr(error, "orig", None) or error, "sqlstate", None)
+    return state if isinstance(state, str) else None

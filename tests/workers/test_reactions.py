@@ -128,6 +128,40 @@ async def test_an_outage_is_no_failure(ana: Person, doors: Doors, consumer: Echo
     assert await consumer.echoed(ana.workspace_id) == ids
 
 
+async def test_what_always_takes_too_long_is_set_aside_as_well(
+    ana: Person, doors: Doors, consumer: Echo
+) -> None:
+    ids = await poke(doors, ana.workspace_id, 5)
+
+    async def slow(work: Work, event: Occurrence) -> bool:
+        if event.entity_ids[0] == ids[2]:
+            await work.execute(text("SET LOCAL statement_timeout = 1"))
+            await work.execute(text("SELECT pg_sleep(60)"))
+        return await Echo.react(consumer, work, event)
+
+    consumer.react = slow  # type: ignore[method-assign]
+    await consumer.reactor().react([ana.workspace_id])
+    assert await consumer.echoed(ana.workspace_id) == ids[:2]
+    assert (await consumer.cursor(ana.workspace_id))[1] == 1
+    await consumer.caught_up(ana.workspace_id)
+    assert await consumer.echoed(ana.workspace_id) == ids[:2] + ids[3:]
+    async with doors.open_system() as system:
+        aside = await events_set_aside(system, limit=1000)
+    assert [row["error_type"] for row in aside if row["consumer"] == consumer.name] == ["TookTooLong"]
+
+
+async def test_who_meets_an_outage_keeps_no_other_consumer_waiting(
+    ana: Person, doors: Doors, consumer: Echo
+) -> None:
+    ids = await poke(doors, ana.workspace_id, 2)
+    async with echo(doors) as away:
+        away.fails = lambda _: Unavailable("away")
+        both = [Consumer(one.name, {Poked.name: one.react}) for one in (away, consumer)]
+        with pytest.raises(Unavailable):
+            await Reactor(doors, both, poll_s=0.2).react([ana.workspace_id])
+    assert await consumer.echoed(ana.workspace_id) == ids
+
+
 async def test_a_long_effect_is_committed_in_parts(ana: Person, doors: Doors) -> None:
     """Called again while it is not done; each part is there for good, and the event counts as one."""
     async with echo(doors) as consumer:
