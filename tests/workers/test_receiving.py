@@ -29,7 +29,8 @@ PNG = bytes.fromhex(
 DELIVERY = text(
     "INSERT INTO delivery (workspace_id, account_id, lead_id, origin_kind, origin_id, message_id, conversation_id, "
     "position, status, error) SELECT m.workspace_id, m.account_id, c.lead_id, 'message', m.id, m.id, c.id, m.position, "
-    "'unknown', 'NO_ANSWER' FROM message m JOIN conversation c ON c.workspace_id = m.workspace_id AND c.id = m.conversation_id "
+    "'unknown', 'NO_ANSWER' "
+    "FROM message m JOIN conversation c ON c.workspace_id = m.workspace_id AND c.id = m.conversation_id "
     "WHERE m.id = :id"
 )
 
