@@ -276,6 +276,13 @@ async def test_what_the_provider_refuses_or_leaves_open_is_so_recorded(desk: Bat
 
 
 # ── what becomes of a lane ────────────────────────────────────────────────────────────────────────────────────────────
+DAY_COUNT = "SELECT day_count FROM send_pace WHERE workspace_id = :workspace_id AND kind = 'ACCOUNT'"
+
+
+async def _failed(claim: Claim, error: Exception) -> None:
+    raise AssertionError from error
+
+
 class Killed(BaseException):
     """The worker dies here."""
 
@@ -322,6 +329,19 @@ async def test_a_worker_that_dies_with_claims_loses_none(desk: BatchDesk) -> Non
     assert await desk.counts() == {"sent": 3}
 
 
+async def test_what_was_taken_from_a_stalled_worker_is_given_back_once(desk: BatchDesk) -> None:
+    """Who took it gives back what it would have used of the day; the worker, awake again, has nothing to give."""
+    async with desk.doors.open_work(desk.workspace_id) as work:
+        for _ in range(3):
+            await spend(work, desk.workspace_id, desk.account_id)
+    courier = desk.courier()
+    claims = await desk.claims(courier)
+    assert await desk.sql(DAY_COUNT) == 6
+    assert await desk.reaped(courier) == 3
+    assert await courier.deliver_all(desk.doors, claims, lambda: False, _failed) == 0
+    assert await desk.sql(DAY_COUNT) == 3
+
+
 async def test_what_cannot_begin_takes_nothing_of_the_one_before_with_it(
     desk: BatchDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,6 +363,7 @@ async def test_what_cannot_begin_takes_nothing_of_the_one_before_with_it(
     assert await desk.deliver(fail=fail) == 2
     assert [claim.id for claim in failed] == [second.id]
     assert [row.status for row in await desk.rows()] == ["sent", "claimed", "sent"]
+    assert await desk.sql(DAY_COUNT) == 2
 
 
 async def test_two_lanes_share_a_batch_and_send_nothing_twice(own: tuple[Settings, Doors]) -> None:

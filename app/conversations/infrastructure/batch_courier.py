@@ -92,9 +92,13 @@ class Turn:
     called: int = 0
     begun: int = 0
     """Whose turn came; not all of them were handed over."""
+    unsent: int = 0
+    """Of these, those whose turn ended here without a call: whoever takes a lost lease over gives back for it."""
     retried: int = 0
     """That the provider did not take, and that come again."""
     began_at: float = 0
+    ends_at: float = 0
+    """No more turns then; until then the leases are ours for certain."""
     is_over: bool = False
     """The batch or its account does not send now."""
     drafts: Drafts = field(default_factory=dict)
@@ -108,14 +112,14 @@ class Turn:
 
     async def run(self) -> int:
         self.began_at = self.now()
-        ends_at = self.began_at + self.of.settings.delivery_lease_s / 2
+        self.ends_at = self.began_at + self.of.settings.delivery_lease_s / 2
         async with self.doors.open_reads(self.workspace_id) as reads:
             self.drafts = await self.of.renderer.drafts(
                 reads, self.workspace_id, [one.id for one in self.claims]
             )
         outcome: Outcome | None = None
         for claim in self.claims:
-            if self.is_over or self.is_stopping() or self.now() > ends_at:
+            if self.is_over or self.is_stopping() or self.now() > self.ends_at:
                 break
             self.begun += 1
             call, outcome = await self._next(outcome, claim), None
@@ -153,7 +157,7 @@ class Turn:
         if outcome is not None:
             await self._record(outcome)
         if isinstance(draft, Exception):
-            await self.fail(claim, draft)
+            await self._fail(claim, draft)
             return None
         return None if draft is None else await self._begin_alone(claim, draft)
 
@@ -170,8 +174,12 @@ class Turn:
                     return None
                 await asyncio.sleep(OUTAGE_WAIT_S)
             except Exception as error:  # noqa: BLE001 - a bug becomes the row's state, with a reason
-                await self.fail(claim, error)
+                await self._fail(claim, error)
                 return None
+
+    async def _fail(self, claim: Claim, error: Exception) -> None:
+        self.unsent += self.now() <= self.ends_at
+        await self.fail(claim, error)
 
     async def _begin(self, claim: Claim, draft: Draft, outcome: Outcome | None) -> Call | None:
         """One transaction. Raises LostLease, Unavailable."""
@@ -188,6 +196,7 @@ class Turn:
             account = await self.of.courier.account(work, found) if isinstance(found, Intent) else None
         if isinstance(found, Intent):
             return Call(claim, found, account, call_by)
+        self.unsent += 1
         self.is_over = isinstance(found, Postponed) and found.is_of_all
         return None
 
@@ -220,7 +229,7 @@ class Turn:
             return ()
         whose = (self.workspace_id, draft.account_id, draft.batch_id)
         held_s = self.now() - self.began_at
-        both = (GivenBack(*whose, self.begun - self.called, held_s), GivenBack(*whose, self.retried))
+        both = (GivenBack(*whose, self.unsent, held_s), GivenBack(*whose, self.retried))
         return [one for one in both if one.count]
 
     async def _record(self, outcome: Outcome) -> None:
@@ -235,7 +244,7 @@ class Turn:
     async def _give_back(self, rest: Sequence[Claim]) -> None:
         """What was claimed and not begun is as due as before; what it and the unsent would have used of the limits is
         free again."""
-        if rest or self.begun > self.called or self.retried:
+        if rest or self.unsent or self.retried:
             async with self.doors.open_work(self.workspace_id) as work:
                 await self.of.claims.give_back(work, rest)
                 await refund(work, self._freed())
