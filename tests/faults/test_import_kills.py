@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import pairwise
 from uuid import UUID
 
 import asyncpg
@@ -25,6 +24,7 @@ A_DEAD_WORKERS = """
 UPDATE import_job SET status = 'RUNNING', attempt = 1, token = gen_random_uuid(), lease_until = now() - interval '1 s'
 WHERE id = $1
 """
+DUE_NOW = "UPDATE import_job SET run_at = now() WHERE id = $1 AND attempt = $2"
 HANDLED = "salespad_due_rows_handled_total"
 
 
@@ -174,7 +174,7 @@ async def test_a_worker_that_stalls_inside_a_chunk_holds_up_nobody_else(
     await installation.kill_redis()
     rows = [profile(f"i{n}") for n in range(400)]
     import_id = await installation.import_leads(person, rows)
-    async with stuck_at(installation, import_id, 200):
+    async with stuck_at(installation, import_id, 390):
         stalled.signal(signal.SIGSTOP)
     try:
         await eventually(lambda: _is_lease_over(installation, import_id), what="the end of the lease")
@@ -211,11 +211,11 @@ async def test_an_import_that_cannot_be_run_fails_with_a_reason(
         for attempt, wait_s in enumerate(BACKOFF_S[:-1], start=1):
             waits.append(await eventually(lambda attempt=attempt: _wait_s(installation, import_id, attempt)))  # type: ignore[misc]
             assert wait_s - 2 < waits[-1] <= wait_s  # type: ignore[operator]
-            if attempt == 1:
+            if attempt == 3:  # the wait is long enough for all of it
                 async with installation.new_person() as somebody:
                     theirs = await installation.import_leads(somebody, [profile(f"o{n}") for n in range(20)])
                     await installation.ended([theirs], timeout_s=10)
-            await installation.sql("UPDATE import_job SET run_at = now() WHERE id = $1", UUID(import_id))
+            await installation.sql(DUE_NOW, UUID(import_id), attempt)
         await installation.ended([import_id])
         state = (await person.run(STATE, {"id": import_id}))["leadImport"]
         assert (state["status"], state["processedRows"]) == ("FAILED", 0)
@@ -252,11 +252,10 @@ async def test_progress_is_told_at_most_once_a_second(installation: Installation
         "SELECT at FROM feed_event WHERE workspace_id = $1 AND kind = 'import.progressed' ORDER BY seq",
         person.workspace_id,
     )
-    between = [(later["at"] - one["at"]).total_seconds() for one, later in pairwise(told[1:-1])]
-    # A second from the begin of one chunk's transaction to that of the next that tells; `at` is near their ends.
-    assert all(seconds > 0.9 for seconds in between), between
-    await check_imports(installation, person, leads=1000, rows=1000)
     seconds = (told[-1]["at"] - told[0]["at"]).total_seconds()
+    # A second lies between the begins of two transactions that tell of progress; `at` is near their ends.
+    assert len(told) <= seconds + 3, "more than its two ends, its first chunk and one each second"
+    await check_imports(installation, person, leads=1000, rows=1000)
     print(f"progress: 100 chunks in {seconds:.1f} s, {len(told)} events")
 
 
