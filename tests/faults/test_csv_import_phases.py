@@ -165,14 +165,14 @@ async def test_the_file_goes_in_the_middle(installation: Installation, person: P
     """Lost by whoever keeps the disk: what is in stays, and the import says why it ended."""
     import_id = await begun(person, ROWS)
     async with Watch.of(installation, person, import_id) as watch:
-        await watch.until(ROWS / 5)
+        await watch.until(1)
         assert await watch.is_under_way()
         for path in files_of(installation, person):
             path.unlink()
     state = await at_rest(person, import_id, timeout_s=60)
     assert state["status"] == "FAILED", state
     assert state["failure"]
-    assert ROWS / 5 <= state["processedRows"] < ROWS
+    assert 0 < state["processedRows"] < ROWS
     assert sum(state["counts"].values()) == state["processedRows"]
     (leads,) = await installation.sql(
         "SELECT count(*) AS n FROM lead WHERE workspace_id = $1", person.workspace_id
