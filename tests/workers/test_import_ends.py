@@ -10,9 +10,10 @@ from app.common.database import Statement
 from app.common.work import Doors
 from app.imports.application.undoing import UndoImport
 from app.imports.domain.imports import ImportStatus
+from app.imports.infrastructure import engine
 from app.imports.infrastructure.ledger import ImportLedger
 from app.imports.infrastructure.undoing import UndoLedger
-from app.imports.wiring import end_forgotten_imports, forget_undos
+from app.imports.wiring import end_forgotten_imports, forget_undos, import_jobs
 from app.settings import Settings
 from app.tags.domain import MAX_TAGS
 from tests.factories.file_imports import ImportDesk
@@ -27,6 +28,9 @@ BATCH = text(
     INSERT INTO import_row (workspace_id, import_id, row, payload)
     SELECT :workspace_id, :id, n, '{"email": "ana@example.com"}' FROM generate_series(1, 3) AS n
     """
+)
+GO_ON = text(
+    "UPDATE import_job SET status = 'QUEUED', phase = 'RUN', run_at = now(), attempt = 0 WHERE id = :id"
 )
 AGED = text("UPDATE import_job SET ran_until = now() - :days * interval '1 day' WHERE id = :id")
 UNDOS = Statement(
@@ -113,3 +117,29 @@ async def test_what_would_take_an_import_back_is_kept_no_longer_than_it_can_be_a
         assert row is not None
         assert row["left"] == left
     assert (await desk.state(id))["ran_until"] is None
+
+
+async def test_the_turns_that_clearing_takes_are_no_failed_attempts(
+    desk: ImportDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whom a dry run saw, and the problems it found: more steps than a worker makes attempts."""
+    monkeypatch.setattr(engine, "CLEAR_ROWS", 1)
+    people = [f"Ana {n},ana{n}@example.com" for n in range(7)]
+    id = await desk.start("\n".join(["Name,E-mail", *people, *["Nobody,"] * 7, ""]).encode(), is_dry_run=True)
+    attempts = await attempts_of_turns(desk)
+    assert (await desk.state(id))["status"] == "NEEDS_MAPPING"
+    await desk.execute(GO_ON, id=id)
+    attempts += await attempts_of_turns(desk)
+    assert await desk.check(id) == {"CREATED": 7, "REJECTED": 7}
+    assert len(attempts) > 14
+    assert set(attempts) == {1}
+
+
+async def attempts_of_turns(desk: ImportDesk) -> list[int]:
+    attempts = []
+    while claim := await desk.claim():
+        attempts.append(claim.attempt)
+        if not await desk.run(claim):
+            async with desk.doors.open_system() as system:
+                await import_jobs.retry_later(system, claim, error="", wait_s=0)
+    return attempts

@@ -157,6 +157,16 @@ FORGET_SEEN = Statement(
         """
     )
 )
+# As after a chunk: the turns that clearing takes are no attempts that failed.
+CLEARED = Statement(
+    text(
+        """
+        UPDATE import_job SET attempt = 0
+        WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:id as uuid) AND token = cast(:token as uuid)
+        RETURNING id
+        """
+    )
+)
 
 
 class FileImportLedger(ImportLedger):
@@ -186,7 +196,9 @@ class FileImportLedger(ImportLedger):
 
     async def clear_rows(self, *, limit: int) -> int:
         """What an earlier dry run left, some of it; how many there were."""
-        return await clear_rows(self._work, self._claim.workspace_id, self._claim.id, limit=limit)
+        return await self._cleared(
+            await clear_rows(self._work, self._claim.workspace_id, self._claim.id, limit=limit)
+        )
 
     async def forecast(
         self, staged: Sequence[StagedLead], policy: ImportPolicy, defaults: LeadDefaults
@@ -223,7 +235,7 @@ class FileImportLedger(ImportLedger):
     async def forget_seen(self, *, limit: int) -> int:
         row = await self._work.fetch_one(FORGET_SEEN, **self._of, limit=limit)
         assert row is not None
-        return int(row["rows"])
+        return await self._cleared(int(row["rows"]))
 
     async def end_dry_run(self) -> None:
         await self._mine_only(END_DRY_RUN)
@@ -255,6 +267,11 @@ class FileImportLedger(ImportLedger):
     async def rest(self, status: ImportStatus) -> None:
         """Until somebody says how it goes on."""
         await import_jobs.finish(self._work, self._claim, status=status)
+
+    async def _cleared(self, rows: int) -> int:
+        if rows:
+            await self._mine_only(CLEARED)
+        return rows
 
     async def _mine_only(self, statement: Statement, **values: object) -> None:
         if not await self._work.fetch(statement, **self._mine, **values):
