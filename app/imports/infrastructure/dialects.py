@@ -22,6 +22,7 @@ from app.imports.domain.dialect import (
     UnreadableFile,
     unnamed_column,
 )
+from app.imports.domain.guards import unguarded
 from app.imports.infrastructure.encodings import BLOCK, TextKind, open_file
 from app.imports.infrastructure.records import RecordReader
 
@@ -87,9 +88,8 @@ def find_dialect(path: Path, kind: TextKind, *, delimiter: str | None) -> tuple[
     offset = _end_of_record(path, kind, start, best, look.header) if has_header else start
     raw = tuple(cell.strip().lower() for cell in header[-len(REPORT_COLUMNS) :])
     is_report = has_header and raw == REPORT_COLUMNS and len(header) > len(REPORT_COLUMNS)
-    return Dialect(kind.encoding, best, offset, is_report), named_columns(
-        header if has_header else [""] * look.width
-    )
+    names = [unguarded(cell) if is_report else cell for cell in header] if has_header else [""] * look.width
+    return Dialect(kind.encoding, best, offset, is_report), named_columns(names)
 
 
 def looks_like_data(record: Record) -> bool:

@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.imports.domain.dialect import Analysis, RawRow
+from app.imports.domain.mapping import ERROR_COLUMNS
 from app.imports.domain.outcomes import RowCode, RowProblem
+from app.imports.domain.reports import report_headings
 from app.imports.infrastructure.dialects import looks_like_data
 from app.imports.infrastructure.table_files import analyse, read_rows
 
@@ -157,6 +159,18 @@ def test_our_own_report_is_known(tmp_path: Path) -> None:
     assert analysis.dialect.is_error_report
     assert list(analysis.columns) == ["Nome", "row", "row (2)", "code", "message"]
     assert not cells_of(tmp_path, b"row;code;message\n1;2;3\n")[0].dialect.is_error_report
+
+
+def test_the_columns_of_a_report_have_their_files_names(tmp_path: Path) -> None:
+    columns = ["@handle", "E-mail", "'+ nota", "Tel;=x"]
+    content = io.StringIO()
+    csv.writer(content).writerows(
+        [report_headings(columns), ["'@ana", "", "", "", 2, "NO_IDENTITY", "Give one."]]
+    )
+    analysis, _ = cells_of(tmp_path, content.getvalue().encode())
+    assert analysis.dialect.is_error_report
+    assert list(analysis.columns) == [*columns, *ERROR_COLUMNS]
+    assert cells_of(tmp_path, b"'@handle,E-mail\nana,a@b.co\n")[0].columns == ["'@handle", "E-mail"]
 
 
 @pytest.mark.parametrize(
