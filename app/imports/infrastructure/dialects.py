@@ -36,7 +36,10 @@ LEAST_UNDER_HEADER = 0.1
 """That score where the first record is a row of names: then it is the rows below that are ragged."""
 
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*')
-_DATA = re.compile(r"\s*(?:[^\s@]+@[^\s@]+\.\w+|(?:https?://|www\.)\S+|\+?[\d\s().-]{8,})\s*")
+# A number has eight digits or more, but two years ("2023-2024") are a heading.
+_DATA = re.compile(
+    r"[^\s@]+@[^\s@]+\.\w+|(?:https?://|www\.)\S+|(?!\d{4}\s*-\s*\d{4}$)(?=(?:\D*\d){8})\+?[\d\s().-]+"
+)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 Record = Sequence[str]
@@ -93,7 +96,7 @@ def find_dialect(path: Path, kind: TextKind, *, delimiter: str | None) -> tuple[
 
 
 def looks_like_data(record: Record) -> bool:
-    return any(_DATA.fullmatch(cell[:MAX_HEADER]) for cell in record)
+    return any(_DATA.fullmatch(cell[:MAX_HEADER].strip()) for cell in record)
 
 
 def named_columns(header: Record) -> list[str]:

@@ -178,7 +178,17 @@ def test_the_columns_of_a_report_have_their_files_names(tmp_path: Path) -> None:
 )
 def test_a_persons_data_is_no_header(cell: str) -> None:
     assert looks_like_data(["Ana", cell])
+    assert looks_like_data(["Ana", f" {cell}\n"])
     assert not looks_like_data(["E-mail", "Telefone 1", "2026", "@", "site www"])
+
+
+@pytest.mark.parametrize(
+    "cell", [" " * 8, "--------", "(...) - ...", "2023-2024", "2023 - 2024 ", "1.234.567"]
+)
+def test_a_header_without_a_word_is_a_header_still(tmp_path: Path, cell: str) -> None:
+    analysis, rows = cells_of(tmp_path, f"Nome;E-mail;{cell}\nAna;a@b.co;x\n".encode())
+    assert list(analysis.columns[:2]) == ["Nome", "E-mail"]
+    assert rows == [["Ana", "a@b.co", "x"]]
 
 
 # ── rows with a problem ───────────────────────────────────────────────────────────────────────────────────────────────
