@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -25,8 +26,9 @@ from app.conversations.wiring import refused_leads
 from app.leads.domain.events import LeadCreated, LeadUpdated
 from app.templates.wiring import current_version
 
-WINDOW = 2_000
-"""Events that are looked through together."""
+WINDOW, PAGE_IDS = 2_000, 10_000
+"""Events that are looked through together, and of how many leads or messages they tell at most, but for the last one:
+an import's tell of a thousand each, and nobody else is answered meanwhile."""
 KINDS: Mapping[Trigger, Sequence[str]] = {
     Trigger.LEAD_CREATED: (LeadCreated.name,),
     Trigger.LEAD_UPDATED: (LeadUpdated.name,),
@@ -64,12 +66,15 @@ SPAN = Statement(
 EVENTS = Statement(
     text(
         """
-        SELECT seq, kind, entity_ids, changed, before::text AS before, after::text AS after, depth, at
-        FROM feed_event
-        WHERE workspace_id = cast(:workspace_id as uuid)
-            AND seq >= cast(:first as bigint) AND seq < cast(:first as bigint) + cast(:window as bigint)
-            AND kind = ANY (cast(:kinds as text[]))
-            AND (cast(:changed as text[]) IS NULL OR changed && cast(:changed as text[]))
+        SELECT seq, kind, entity_ids, changed, before::text AS before, after::text AS after, depth, at, ids
+        FROM (
+            SELECT *, sum(cardinality(entity_ids)) OVER (ORDER BY seq) AS ids FROM feed_event
+            WHERE workspace_id = cast(:workspace_id as uuid)
+                AND seq >= cast(:first as bigint) AND seq < cast(:first as bigint) + cast(:window as bigint)
+                AND kind = ANY (cast(:kinds as text[]))
+                AND (cast(:changed as text[]) IS NULL OR changed && cast(:changed as text[]))
+        ) e
+        WHERE ids - cardinality(entity_ids) < cast(:page_ids as bigint)
         ORDER BY seq
         """
     )
@@ -118,8 +123,10 @@ class FeedHistory:
             wanted, owners = frozenset(lead_ids), dict[UUID, UUID | None]()
             async for page in self._pages((LeadUpdated.name,), told, since):
                 for event in page:
+                    change = _past_change(event)
                     for id in wanted.intersection(event.entity_ids):
-                        found[id].append(_past_change(event, id, owners))
+                        owner = _past_owner(event, id, owners)
+                        found[id].append(replace(change, owner_id=owner) if owner else change)
         if ConditionField.STAGE_ID in asked:
             for row in await self._fetch(MOVES, lead_ids=list(lead_ids), since=since):
                 change = PastChange(at=row["left_at"], stage_id=row["from_stage_id"])
@@ -159,7 +166,7 @@ class FeedHistory:
             for event in page:
                 for message in _of(event, messages):
                     if is_triggered(rule, event, message):
-                        silences.sent(message.conversation_id, _moment(event, message.lead_id, message))
+                        silences.sent(message.conversation_id, _moment(event, message))
                     elif event.name == MessageCreated.name and _is_answer(message):
                         silences.answered(message.conversation_id, event.at)
             if len(silences.moments) > limit:
@@ -179,9 +186,14 @@ class FeedHistory:
         (span,) = await self._fetch(SPAN, since=since)
         if span["first"] is None:
             return
-        for first in range(span["first"], span["last"] + 1, WINDOW):
-            rows = await self._fetch(EVENTS, first=first, window=WINDOW, kinds=list(kinds), changed=changed)
+        first: int = span["first"]
+        while first <= span["last"]:
+            rows = await self._fetch(
+                EVENTS, first=first, window=WINDOW, page_ids=PAGE_IDS, kinds=list(kinds), changed=changed
+            )
             yield [_occurrence(self._workspace_id, row) for row in rows]
+            is_cut = bool(rows) and rows[-1]["ids"] >= PAGE_IDS
+            first = rows[-1]["seq"] + 1 if is_cut else first + WINDOW
 
     async def _fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
         return await self._reads.fetch(statement, workspace_id=self._workspace_id, **values)
@@ -209,20 +221,20 @@ def _moments_of(rule: Rule, event: Occurrence, messages: Mapping[UUID, MessageFa
     if event.name in OF_MESSAGES:
         for message in _of(event, messages):
             if is_triggered(rule, event, message):
-                yield _moment(event, message.lead_id, message)
+                yield _moment(event, message)
     elif is_triggered(rule, event):
+        added = added_tags(event)
         for id in event.entity_ids:
-            yield _moment(event, id)
+            yield Moment(lead_id=id, at=event.at, depth=event.depth, added_tag_ids=added)
 
 
-def _moment(event: Occurrence, lead_id: UUID, message: MessageFacts | None = None) -> Moment:
+def _moment(event: Occurrence, message: MessageFacts) -> Moment:
     return Moment(
-        lead_id=lead_id,
+        lead_id=message.lead_id,
         at=event.at,
         depth=event.depth,
-        added_tag_ids=added_tags(event),
-        message_id=message.id if message else None,
-        channel=message.channel if message else None,
+        message_id=message.id,
+        channel=message.channel,
     )
 
 
@@ -230,24 +242,29 @@ def _is_answer(message: MessageFacts) -> bool:
     return message.is_inbound and not message.is_auto_reply
 
 
-def _past_change(event: Occurrence, lead_id: UUID, owners: dict[UUID, UUID | None]) -> PastChange:
-    """`owners`: whose each lead was last. Changes of many leads at once do not say whose they were before."""
-    owner: tuple[UUID | None] | None = None
-    if "owner" in event.changed:
-        if "ownerId" in event.before:
-            owner = (_id(event.before["ownerId"]),)
-        elif lead_id in owners:
-            owner = (owners[lead_id],)
-        owners[lead_id] = _id(event.after.get("ownerId"))
+def _past_change(event: Occurrence) -> PastChange:
+    """What is the same for all its leads: one for all of them."""
     engagement = event.before.get("engagement")
     removed = event.after.get("removeTagIds")
     return PastChange(
         at=event.at,
         engagement=str(engagement) if engagement else None,
-        owner_id=owner,
         added_tag_ids=added_tags(event),
         removed_tag_ids=frozenset(UUID(id) for id in removed) if isinstance(removed, list) else frozenset(),
     )
+
+
+def _past_owner(
+    event: Occurrence, lead_id: UUID, owners: dict[UUID, UUID | None]
+) -> tuple[UUID | None] | None:
+    """`owners`: whose each lead was last. Changes of many leads at once do not say whose they were before."""
+    if "owner" not in event.changed:
+        return None
+    known, before = lead_id in owners, owners.get(lead_id)
+    owners[lead_id] = _id(event.after.get("ownerId"))
+    if "ownerId" in event.before:
+        return (_id(event.before["ownerId"]),)
+    return (before,) if known else None
 
 
 def _id(value: object) -> UUID | None:

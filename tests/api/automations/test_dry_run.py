@@ -1,8 +1,9 @@
 """dryRunAutomation: a rule over what has happened, with nothing done."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -10,12 +11,13 @@ from sqlalchemy import text
 
 from app.automations.domain.errors import TooMuchHistory
 from app.automations.domain.rule import Action, ActionKind, Condition, ConditionField, ConditionOp, Trigger
-from app.automations.infrastructure.history_reads import BEGIN
+from app.automations.infrastructure.history_reads import BEGIN, PAGE_IDS, FeedHistory
 from app.automations.wiring import dry_run_use_cases
 from app.common.database import Statement, metadata
 from app.common.domain import Role
 from app.common.work import Doors
 from app.conversations.domain.events import MessageUpdated
+from app.leads.domain.events import LeadCreated
 from app.settings import Settings
 from tests.factories.accounts import Person, add_member
 from tests.factories.automation_rows import add_rule, rule
@@ -330,6 +332,22 @@ async def test_more_than_anybody_can_wait_for(ana: Person, doors: Doors, setting
         assert (await replace(use_cases, most=3).replay(rule(), days=30)).would_fire == 3
         with pytest.raises(TooMuchHistory):
             await replace(use_cases, most=2).replay(rule(), days=30)
+
+
+async def test_what_tells_of_many_is_read_in_pages_of_few(ana: Person, doors: Doors) -> None:
+    """Nobody else is answered while a page is looked through; each event is in one of them."""
+    told = [[uuid4() for _ in range(size)] for size in [1, *[1_000] * 25, 3, 7]]
+    async with doors.open_work(ana.workspace_id) as work:
+        for ids in told:
+            work.announce(LeadCreated(entity_ids=ids, after={"source": "CSV"}))
+    async with doors.open_reads(ana.workspace_id, one_snapshot=True) as reads:
+        history = FeedHistory(reads, ana.workspace_id)
+        day_ago = datetime.now(UTC) - timedelta(days=1)
+        pages = [page async for page in history._pages([LeadCreated.name], None, day_ago)]
+        assert [event.entity_ids for page in pages for event in page] == told
+        assert all(sum(len(event.entity_ids) for event in page[:-1]) < PAGE_IDS for page in pages)
+        moments = await history.moments(rule(), days=1, limit=100_000)
+    assert [one.lead_id for one in moments] == [id for ids in told for id in ids]
 
 
 async def test_one_at_a_time_in_a_workspace(ana: Person, eve: Person, doors: Doors) -> None:
