@@ -9,6 +9,8 @@ from sqlalchemy import text
 from app.automations.domain.rule import Condition, ConditionField, ConditionOp, Match, Rule, Trigger
 from app.automations.domain.run import LEAD_RUNS_PER_HOUR, MAX_DEPTH
 from app.automations.infrastructure.reacting import THINGS
+from app.automations.wiring import automation_use_cases
+from app.common.domain import Actor, ClientKind, Role
 from app.common.work import Doors
 from app.leads.domain.board import moved
 from app.leads.domain.events import LeadUpdated
@@ -339,3 +341,20 @@ async def test_a_run_is_of_the_version_of_its_moment(ruled: Ruled) -> None:
     first, second = await ruled.runs()
     assert (first.position, second.position) == (0, 0)
     assert first.version_id != second.version_id
+
+
+async def test_what_happened_before_a_rule_got_its_trigger_is_not_its(ruled: Ruled) -> None:
+    """Also where nobody had reacted to it by then."""
+    rule_id, lead_id = await ruled.add(rule()), await ruled.lead()
+    renamed = LeadUpdated(entity_ids=[lead_id], changed=["name"])
+    await ruled.tell(renamed)
+    ids = (ruled.workspace_id, ruled.desk.user_id)
+    admin = Actor(*ids, Role.ADMIN, ClientKind.WEB, session_id=ids[1], expires_at=0)
+    async with ruled.doors.open_work(ruled.workspace_id, admin) as work:
+        cases = automation_use_cases(work, ruled.desk.settings, admin)
+        await cases.update_automation(rule_id, {"trigger": Trigger.LEAD_UPDATED}, version=1)
+    await ruled.react()
+    assert await ruled.outcomes() == []
+    await ruled.tell(renamed)
+    await ruled.react()
+    assert await ruled.outcomes() == [LIVE]

@@ -89,15 +89,16 @@ class AutomationUseCases:
         return automation.id
 
     async def update_automation(self, id: UUID, given: Given, *, version: int) -> None:
-        """One more version; nothing different: none. What runs goes on by the one it began with. Raises
-        AutomationNotFound, AutomationStale, and as `create_automation`."""
+        """One more version; nothing different: none. What runs goes on by the one it began with; what happened before
+        it got its trigger starts nothing. Raises AutomationNotFound, AutomationStale, and as `create_automation`."""
         held = await self.automations.get(self.workspace_id, id)
         if held.version != version:
             raise AutomationStale(id)
         automation, changed = held.update(given)
         if changed:
             await self.checks.check(automation.rule, known=held.rule)
-            await self.automations.save(self.workspace_id, automation, user_id=self.user_id)
+            is_anew = automation.rule.trigger is not held.rule.trigger
+            await self.automations.save(self.workspace_id, automation, user_id=self.user_id, is_anew=is_anew)
             self.feed.announce(changed)
             await self._record(automation, "updated", before=_told(held), after=_told(automation))
 

@@ -17,8 +17,8 @@ class Automations(Protocol):
     async def get(self, workspace_id: UUID, id: UUID) -> Automation:
         """Locks it until the commit: no run of it begins an action meanwhile. Raises AutomationNotFound."""
 
-    async def save(self, workspace_id: UUID, automation: Automation, *, user_id: UUID) -> None:
-        """With one more version."""
+    async def save(self, workspace_id: UUID, automation: Automation, *, user_id: UUID, is_anew: bool) -> None:
+        """With one more version. `is_anew`: it acts on what happens from now on, as one that is switched on."""
 
     async def switch(self, workspace_id: UUID, id: UUID, *, enabled: bool) -> None:
         """From now on."""

@@ -88,7 +88,7 @@ class Case:
 def cases_of(
     rules: Sequence[EnabledRule], events: Sequence[Numbered], messages: Mapping[UUID, MessageFacts]
 ) -> list[Case]:
-    """In the events' order. What happened before a rule was switched on is not its."""
+    """In the events' order. What happened before a rule was switched on, or got its trigger, is not its."""
     by_trigger: dict[Trigger, list[EnabledRule]] = {}
     for rule in rules:
         by_trigger.setdefault(rule.rule.trigger, []).append(rule)

@@ -100,8 +100,11 @@ class AutomationRepository:
             rule=rule_of(orjson.loads(row["rule"])),
         )
 
-    async def save(self, workspace_id: UUID, automation: Automation, *, user_id: UUID) -> None:
-        await self._set(workspace_id, automation.id, name=automation.name, version=automation.version)
+    async def save(self, workspace_id: UUID, automation: Automation, *, user_id: UUID, is_anew: bool) -> None:
+        since = {"enabled_at": NOW} if is_anew and automation.enabled else {}
+        await self._set(
+            workspace_id, automation.id, name=automation.name, version=automation.version, **since
+        )
         await self._add_version(workspace_id, automation, user_id)
 
     async def switch(self, workspace_id: UUID, id: UUID, *, enabled: bool) -> None:

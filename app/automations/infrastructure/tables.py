@@ -36,7 +36,7 @@ class AutomationColumns(EditedColumns):
     name: Named[str] = Column(Text)
     enabled: Named[bool] = Column(Boolean, server_default=text("false"))
     enabled_at: Named[datetime | None] = Column(DateTime(timezone=True))
-    """The last time: what happened before it starts no run."""
+    """The last time, or since it has its trigger: what happened before it starts no run."""
     stopped_at: Named[datetime | None] = Column(DateTime(timezone=True))
     """When it was switched off or deleted the last time: a run that was made before it does nothing more."""
     webhook_secret: Named[bytes | None] = Column(LargeBinary)
