@@ -27,7 +27,7 @@ from app.leads.domain.lead import LeadSource
 from app.settings import Settings
 
 AIM_S = 0.45
-"""Time that a chunk's transaction is to take: progress is told, and a pause answered, in less than a second."""
+"""Time that a chunk's transaction is to take: within a turn progress is told, and a pause answered, each second."""
 MIN_AIM_S = 0.1
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 NAP_S = 0.2

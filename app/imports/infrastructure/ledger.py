@@ -24,7 +24,7 @@ from app.leads.domain.lead import LeadSource
 from app.leads.domain.staged import ImportPolicy, LeadDefaults, StagedLead, WrittenLead
 from app.leads.wiring import LeadRepository, upsert_leads
 
-# Of a file, chunks of half a second are told of at least once a second.
+# Of a file, chunks of half a second are told of at least once a second while it has its turn.
 JOB = Statement(
     select(
         *(
