@@ -13,6 +13,7 @@ from app.accounts.domain.events import MemberChanged
 from app.common.domain import Role
 from app.common.reactions import Reactor
 from app.common.work import Doors
+from app.conversations.wiring import unassign_conversations
 from app.settings import Settings
 from tests.factories.accounts import Person, add_member
 from tests.factories.conversations import make_lead, open_account, open_conversation
@@ -152,6 +153,29 @@ async def test_screens_show_nobody_until_then(ana: Person, bruno: Person, doors:
     filtered = (await ana.run(mine, {"ids": [str(bruno.user_id)]}))["conversations"]["edges"]
     assert all(edge["node"]["assignee"] is None for edge in filtered)
     assert await assign(ana, opened.id, bruno) == ["NOT_FOUND"]
+
+
+async def test_what_somebody_holds_is_nobodys_later(ana: Person, bruno: Person, doors: Doors) -> None:
+    """Who holds a conversation may go on to another: they would wait for each other."""
+    opened = sorted([(await open_conversation(ana, doors)).id for _ in range(3)])
+    for id in opened:
+        assert await assign(ana, id, bruno) == []
+    of = {"id": ana.workspace_id, "user_id": bruno.user_id}
+    async with doors.open_work(ana.workspace_id) as work:  # told nobody: no worker reacts
+        await work.execute(text("DELETE FROM member WHERE workspace_id = :id AND user_id = :user_id"), of)
+
+    async def unassign() -> bool:
+        async with asyncio.timeout(30), doors.open_work(ana.workspace_id) as work:
+            return await unassign_conversations(work, ana.workspace_id, bruno.user_id, limit=10)
+
+    async with doors.open_work(ana.workspace_id) as sending:
+        await sending.execute(
+            text("SELECT FROM conversation WHERE id = :id FOR NO KEY UPDATE"), {"id": opened[1]}
+        )
+        assert await unassign(), "comes again"
+        assert (await held_by(doors, bruno))["conversation"] == {opened[1]}
+    assert [await unassign(), await unassign()] == [True, False]
+    assert (await held_by(doors, bruno))["conversation"] == set()
 
 
 async def test_who_was_only_given_another_role_keeps_all(ana: Person, bruno: Person, doors: Doors) -> None:

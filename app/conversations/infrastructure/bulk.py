@@ -11,6 +11,8 @@ from app.leads.domain.timeline import Entry, InteractionType
 from app.leads.wiring import timeline
 
 # `member` in the same snapshot: who is back has kept these, and what they were given since is no business of ours.
+# Only the first is waited for, while none is held: a send by a rule holds one and goes on to another. The rest of those
+# that somebody holds are found again.
 UNASSIGN = Statement(
     text(
         """
@@ -22,10 +24,14 @@ UNASSIGN = Statement(
                     WHERE workspace_id = cast(:workspace_id as uuid) AND user_id = cast(:user_id as uuid)
                 )
             ORDER BY id LIMIT cast(:limit as bigint)
-        ), held AS MATERIALIZED (
+        ), first AS MATERIALIZED (
             SELECT id FROM conversation
-            WHERE workspace_id = cast(:workspace_id as uuid) AND id IN (SELECT id FROM found)
-            ORDER BY id FOR NO KEY UPDATE
+            WHERE workspace_id = cast(:workspace_id as uuid) AND id = (SELECT id FROM found ORDER BY id LIMIT 1)
+            FOR NO KEY UPDATE
+        ), held AS MATERIALIZED (
+            SELECT c.id FROM first CROSS JOIN conversation c
+            WHERE c.workspace_id = cast(:workspace_id as uuid) AND c.id IN (SELECT id FROM found)
+            FOR NO KEY UPDATE OF c SKIP LOCKED
         ), changed AS (
             UPDATE conversation SET assignee_id = NULL, updated_at = now()
             WHERE workspace_id = cast(:workspace_id as uuid) AND assignee_id = cast(:user_id as uuid)
