@@ -120,16 +120,20 @@ APPEND = Statement(
 
 
 KEPT_DAYS = 35
+# A head that somebody holds, to announce, waits for the next turn: this holds many of them.
 RAISE_FLOORS = Statement(
     text(
         """
-        UPDATE feed_head h SET floor = old.seq
-        FROM (
-            SELECT workspace_id, max(seq) AS seq FROM feed_event
-            WHERE at < now() - cast(:days as float) * interval '1 day' GROUP BY workspace_id
-        ) old
-        WHERE h.workspace_id = old.workspace_id AND h.floor < old.seq
-        RETURNING h.workspace_id
+        WITH held AS MATERIALIZED (
+            SELECT h.workspace_id, old.seq
+            FROM (
+                SELECT workspace_id, max(seq) AS seq FROM feed_event
+                WHERE at < now() - cast(:days as float) * interval '1 day' GROUP BY workspace_id
+            ) old JOIN feed_head h USING (workspace_id)
+            WHERE h.floor < old.seq
+            FOR NO KEY UPDATE OF h SKIP LOCKED
+        )
+        UPDATE feed_head h SET floor = held.seq FROM held WHERE h.workspace_id = held.workspace_id
         """
     )
 )

@@ -53,6 +53,22 @@ async def test_subscribers_resume_seven_days_back_and_events_are_kept_longer(
     assert await seqs_and_floor(doors, ana.workspace_id) == ([2, 3, 4], 3)
 
 
+async def test_floors_wait_for_nobody_who_announces(ana: Person, eve: Person, doors: Doors) -> None:
+    """One that announces in both workspaces holds the first head, and goes on to the second."""
+    for person in (ana, eve):
+        await person.run(CREATE, {"n": "T"})
+        await age(doors, person.workspace_id, days=8, up_to=1)
+    async with doors.open_work(ana.workspace_id) as announcing:
+        held = text("SELECT FROM feed_head WHERE workspace_id = :workspace_id FOR NO KEY UPDATE")
+        await announcing.execute(held, {"workspace_id": ana.workspace_id})
+        async with asyncio.timeout(30), doors.open_system() as system:
+            await raise_floors(system, resume_days=7)
+        assert [(await seqs_and_floor(doors, one.workspace_id))[1] for one in (ana, eve)] == [0, 1]
+    async with doors.open_system() as system:
+        await raise_floors(system, resume_days=7)
+    assert (await seqs_and_floor(doors, ana.workspace_id))[1] == 1
+
+
 async def test_idempotency_keys_are_forgotten_after_a_day(ana: Person, doors: Doors) -> None:
     async with doors.open_system() as system:
         for key, hours in (("old", 25), ("young", 23)):
