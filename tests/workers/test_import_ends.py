@@ -1,5 +1,6 @@
 """Imports that end in other ways than with their last row, and what is left of them."""
 
+import asyncio
 from pathlib import Path
 from uuid import uuid4
 
@@ -143,3 +144,24 @@ async def attempts_of_turns(desk: ImportDesk) -> list[int]:
             async with desk.doors.open_system() as system:
                 await import_jobs.retry_later(system, claim, error="", wait_s=0)
     return attempts
+
+
+async def test_what_an_erase_holds_is_forgotten_later(desk: ImportDesk) -> None:
+    """It holds a row, and goes on to its import: they would wait for each other."""
+    await desk.start(b"Name,E-mail\nAna,ana@example.com\nBia,bia@example.com\n")
+    await desk.finish()
+    id = await desk.start(b"Name,E-mail\nAna S,ana@example.com\nBia S,bia@example.com\n")
+    await desk.finish()
+    await desk.execute(AGED, id=id, days=9)
+
+    async def forgotten() -> tuple[int, bool]:
+        """How many rows, and whether the import has none left."""
+        async with asyncio.timeout(30), desk.doors.open_system() as system:
+            rows = await forget_undos(system, limit=10)
+        return rows, (await desk.state(id))["ran_until"] is None
+
+    async with desk.doors.open_work(desk.workspace_id) as erasing:
+        held = text("SELECT FROM import_row WHERE import_id = :id AND row = 2 FOR NO KEY UPDATE")
+        await erasing.execute(held, {"id": id})
+        assert await forgotten() == (1, False)
+    assert await forgotten() == (1, True)

@@ -121,7 +121,7 @@ FORGET = Statement(
 
 
 # A day later than the last moment to ask for an undo: none of them has a worker. As `ran_until` goes, it is not looked
-# through again.
+# through again, unless an erase holds a row of it: that goes on to the import.
 FORGET_UNDOS = Statement(
     text(
         """
@@ -135,6 +135,7 @@ FORGET_UNDOS = Statement(
             FROM due CROSS JOIN LATERAL (
                 SELECT r.workspace_id, r.import_id, r.row FROM import_row r
                 WHERE r.workspace_id = due.workspace_id AND r.import_id = due.id AND r.undo IS NOT NULL
+                FOR NO KEY UPDATE SKIP LOCKED
             ) r
             LIMIT cast(:limit as bigint)
         ), emptied AS (
@@ -144,6 +145,10 @@ FORGET_UNDOS = Statement(
             UPDATE import_job j SET ran_until = NULL FROM due
             WHERE j.workspace_id = due.workspace_id AND j.id = due.id
                 AND (SELECT count(*) FROM kept) < cast(:limit as bigint)
+                AND (SELECT count(*) FROM kept WHERE kept.import_id = j.id) = (
+                    SELECT count(*) FROM import_row r
+                    WHERE r.workspace_id = j.workspace_id AND r.import_id = j.id AND r.undo IS NOT NULL
+                )
         )
         SELECT count(*) AS rows FROM kept
         """
