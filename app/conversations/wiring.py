@@ -54,6 +54,7 @@ from app.conversations.infrastructure.recipient_reads import recipients
 from app.conversations.infrastructure.releasing import release_from_quiet_hours
 from app.conversations.infrastructure.repository import ConversationRepository
 from app.conversations.infrastructure.sent_timeline import SentTimeline
+from app.conversations.infrastructure.standings import account_refusal
 from app.conversations.infrastructure.tables import deliveries
 from app.conversations.infrastructure.templated import TemplateRepository
 from app.conversations.infrastructure.unsubscribe import PATH as UNSUBSCRIBE_PATH
@@ -167,6 +168,7 @@ __all__ = [
     "Tally",
     "UnsubscribeToken",
     "Wanted",
+    "account_refusal",
     "add_recipients",
     "are_there",
     "cancel_rest",

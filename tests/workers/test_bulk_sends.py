@@ -269,24 +269,6 @@ async def test_it_pauses_by_what_comes_back(outreach: Outreach, kind: str, count
     assert (await outreach.state(id)).pause_reason.startswith(f"{reason}|{count}|")
 
 
-@pytest.mark.parametrize(
-    ("status", "reason"), [("DISCONNECTED", "ACCOUNT_DISCONNECTED"), ("NEEDS_REAUTH", "ACCOUNT_NEEDS_REAUTH")]
-)
-async def test_it_pauses_when_its_account_is_in_trouble(outreach: Outreach, status: str, reason: str) -> None:
-    await crowded(outreach, 5)
-    id = await outreach.launched()
-    await outreach.turn()
-    await outreach.crowd.sql(
-        "UPDATE channel_account SET status = :status WHERE workspace_id = :workspace_id", status=status
-    )
-    await outreach.turn()
-    state = await outreach.state(id)
-    assert (state.state, state.pause_reason.partition(":")[0]) == ("PAUSED", reason)
-    assert json.loads(state.told)["queued"] == 5
-    await outreach.turn()
-    assert (await outreach.state(id)).status == "idle"
-
-
 async def test_canceled_once_more_it_says_as_before_why_it_ended(outreach: Outreach) -> None:
     await crowded(outreach, 5)
     id = await outreach.launched()

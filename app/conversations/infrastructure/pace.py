@@ -8,6 +8,7 @@ the workspace's zone and never goes back, whatever transaction began when. All t
 from sqlalchemy import ARRAY, Text, Uuid, bindparam, text
 
 from app.common.database import Statement
+from app.conversations.infrastructure.policy import ACCOUNT_REFUSAL
 
 READY_MAX = 500
 """Batches among which the next one is chosen."""
@@ -59,10 +60,7 @@ CLAIM = Statement(
         """
         WITH pace AS MATERIALIZED (
             SELECT s.status = 'CANCELED' AS is_over,
-                s.status = 'RUNNING' AND a.status <> 'DISCONNECTED' AND NOT (
-                    a.status = 'NEEDS_REAUTH' AND a.smtp_secret IS NOT NULL
-                    AND a.status_reason LIKE cast(:sending_side as text) || '%'
-                ) AS is_open,
+                s.status = 'RUNNING' AND ({account_refusal}) IS NULL AS is_open,
                 z.time_zone, w.quiet_from, w.quiet_to, w.quiet_weekdays,
                 w.quiet_from IS NOT NULL OR w.quiet_weekdays IS NOT NULL AS has_quiet,
                 s.rate_per_minute AS rate, coalesce(s.burst, greatest(1, s.rate_per_minute / 60)) AS burst,
@@ -193,7 +191,7 @@ CLAIM = Statement(
         SELECT c.id, a.token, c.attempt, a.asleep,
             CASE WHEN a.asleep > 0 THEN ARRAY (SELECT zone FROM zones WHERE until IS NOT NULL) END AS zones
         FROM ahead a LEFT JOIN claimed c ON true
-        """
+        """.replace("{account_refusal}", ACCOUNT_REFUSAL)
     )
 )
 """Under the locks of PICK, in a snapshot of after it: who switches the batch writes its pace row too, so that what is

@@ -12,7 +12,6 @@ from uuid import UUID
 
 import asyncpg
 
-from app.channels.domain.account import Side
 from app.common.leases import Claim, LostLease
 from app.common.work import Reads, Work
 from app.conversations.domain.delivery import MAX_WAIT_S, Reason
@@ -82,7 +81,6 @@ class BatchClaims:
             domain=picked["domain"],
             limit=limit,
             lease_s=lease_s,
-            sending_side=Side.SENDING,
             chunk_s=pace.CHUNK_S,
             idle_s=pace.IDLE_S,
             later_s=pace.LATER_S,

@@ -12,7 +12,7 @@ from app.common.work import Reads
 from app.conversations.domain.delivery import Reason
 from app.conversations.domain.policy import ANSWERED_WITHIN, Standing
 from app.conversations.infrastructure.pacing import used_up_by_account
-from app.conversations.infrastructure.policy import REFUSAL
+from app.conversations.infrastructure.policy import ACCOUNT_REFUSAL, REFUSAL
 from app.leads.wiring import zone_of_phone
 
 FOUND = Statement(
@@ -28,6 +28,14 @@ FOUND = Statement(
         WHERE c.workspace_id = cast(:workspace_id as uuid) AND c.id = ANY (:ids)
         """.replace("{refusal}", REFUSAL.format(c_address="c.contact_address"))
     ).bindparams(bindparam("ids", type_=ARRAY(Uuid)))
+)
+OF_ACCOUNT = Statement(
+    text(
+        f"""
+        SELECT {ACCOUNT_REFUSAL} AS refusal FROM channel_account a
+        WHERE a.workspace_id = cast(:workspace_id as uuid) AND a.id = cast(:account_id as uuid)
+        """  # noqa: S608 - a constant of ours
+    )
 )
 QUIET = Statement(
     text(
@@ -76,6 +84,12 @@ async def standings_of(
         )
         for row in rows
     }
+
+
+async def account_refusal(reads: Reads, workspace_id: UUID, account_id: UUID) -> Reason | None:
+    """Why nothing may be sent over the account, whoever it is for."""
+    row = await reads.fetch_one(OF_ACCOUNT, workspace_id=workspace_id, account_id=account_id)
+    return Reason(row["refusal"]) if row and row["refusal"] else None
 
 
 def _is_answered(row: asyncpg.Record) -> bool:

@@ -150,7 +150,7 @@ class BulkSendUseCases:
         account = await self.accounts.find(self.workspace_id, account_id)
         if account is None:
             raise NoSuchAccount
-        channel, status = account
-        if trouble := account_trouble(status):
+        channel, refusal = account
+        if trouble := account_trouble(refusal):
             raise AccountInTrouble(trouble, path)
         return channel

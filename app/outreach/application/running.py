@@ -79,7 +79,7 @@ class RunBulkSend:
     async def _judge(self, watched: Watched, tally: Tally) -> None:
         """Whether it may go on, and whether it has come to its end."""
         new = Outcomes.of(asdict(tally)).since(Outcomes.of(watched.judged_from))
-        trouble = account_trouble(await self.ledger.account_status(watched)) or rate_trouble(new)
+        trouble = account_trouble(await self.ledger.account_refusal(watched)) or rate_trouble(new)
         if watched.is_expanded and not tally.queued and await self.ledger.close(watched):
             watched.status, watched.is_over = BulkSendStatus.COMPLETED, True
         elif trouble:

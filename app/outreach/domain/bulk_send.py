@@ -11,6 +11,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from app.common.domain import MAX_NAME, Invalid, Refusals, SalesPadError, clean_text
+from app.conversations.domain.delivery import Reason
 from app.outreach.domain.errors import WrongState
 from app.outreach.domain.events import BulkSendProgressed
 from app.outreach.domain.pausing import PauseReason, why
@@ -66,11 +67,6 @@ ERRORS = RateRule(PauseReason.ERROR_RATE, sample=20, most=0.2)
 BOUNCES = RateRule(PauseReason.BOUNCE_RATE, sample=50, most=0.05)
 # Google and Yahoo ask bulk senders to stay below 0.3 % (support.google.com/a/answer/81126). One of few is chance.
 COMPLAINTS = RateRule(PauseReason.COMPLAINT_RATE, sample=300, most=0.003)
-ACCOUNT_TROUBLE: Mapping[str, PauseReason] = {
-    "DISCONNECTED": PauseReason.ACCOUNT_DISCONNECTED,
-    "NEEDS_REAUTH": PauseReason.ACCOUNT_NEEDS_REAUTH,
-}
-"""By the account's status."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +103,9 @@ def rate_trouble(new: Outcomes) -> str | None:
     return None
 
 
-def account_trouble(status: str) -> str | None:
-    """As `rate_trouble`."""
-    reason = ACCOUNT_TROUBLE.get(status)
-    return why(reason) if reason else None
+def account_trouble(refusal: Reason | None) -> str | None:
+    """As `rate_trouble`, by why nothing may be sent over the account."""
+    return why(PauseReason(refusal)) if refusal else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from uuid import UUID
 from app.common.domain import Announcer, Channel, Waker
 from app.conversations.domain.audience import Added, Audience, Tally
 from app.conversations.domain.batch import BatchStatus
+from app.conversations.domain.delivery import Reason
 from app.outreach.domain.bulk_send import BulkSend, BulkSendStatus, Draft
 
 
@@ -56,8 +57,8 @@ class Templates(Protocol):
 
 
 class Accounts(Protocol):
-    async def find(self, workspace_id: UUID, account_id: UUID) -> tuple[Channel, str] | None:
-        """Its channel and its status."""
+    async def find(self, workspace_id: UUID, account_id: UUID) -> tuple[Channel, Reason | None] | None:
+        """Its channel, and why nothing may be sent over it."""
 
 
 class Batches(Protocol):
@@ -115,7 +116,8 @@ class SendLedger(Protocol):
     async def close(self, watched: Watched) -> bool:
         """The batch is looked at no more; False, and nothing changed: somebody has sent a message again meanwhile."""
 
-    async def account_status(self, watched: Watched) -> str: ...
+    async def account_refusal(self, watched: Watched) -> Reason | None:
+        """Why nothing may be sent over its account."""
 
     async def switch(self, watched: Watched, status: BatchStatus) -> None: ...
 

@@ -6,13 +6,21 @@ from uuid import UUID
 import orjson
 from sqlalchemy import text
 
-from app.channels.wiring import accounts_by_id
 from app.common.database import Statement
 from app.common.leases import Claim, LostLease
 from app.common.work import Work
 from app.conversations.domain.audience import Added, Tally
 from app.conversations.domain.batch import BatchStatus
-from app.conversations.wiring import add_recipients, cancel_rest, end_pace, start_pace, switch_batch, tallies
+from app.conversations.domain.delivery import Reason
+from app.conversations.wiring import (
+    account_refusal,
+    add_recipients,
+    cancel_rest,
+    end_pace,
+    start_pace,
+    switch_batch,
+    tallies,
+)
 from app.leads.wiring import leads_after
 from app.outreach.domain.bulk_send import BulkSendStatus, progressed
 from app.outreach.domain.pausing import PauseReason, why
@@ -126,9 +134,8 @@ class BulkSendLedger:
         await start_pace(self._work, self._workspace_id, watched.send_batch_id)
         return False
 
-    async def account_status(self, watched: Watched) -> str:
-        rows = await accounts_by_id(self._work, self._workspace_id, [watched.account_id])
-        return str(rows[str(watched.account_id)]["status"])
+    async def account_refusal(self, watched: Watched) -> Reason | None:
+        return await account_refusal(self._work, self._workspace_id, watched.account_id)
 
     async def switch(self, watched: Watched, status: BatchStatus) -> None:
         await switch_batch(self._work, self._workspace_id, watched.send_batch_id, status)

@@ -14,7 +14,15 @@ from app.common.domain import Channel
 from app.common.work import Work
 from app.conversations.domain.audience import Audience
 from app.conversations.domain.batch import BatchStatus
-from app.conversations.wiring import create_batch, plan_audience, start_pace, switch_batch, tallies
+from app.conversations.domain.delivery import Reason
+from app.conversations.wiring import (
+    account_refusal,
+    create_batch,
+    plan_audience,
+    start_pace,
+    switch_batch,
+    tallies,
+)
 from app.leads.wiring import conditions_of
 from app.outreach.domain.bulk_send import BulkSend, BulkSendStatus, Draft
 from app.outreach.domain.errors import BulkSendNotFound
@@ -191,9 +199,10 @@ class AccountLookup:
     def __init__(self, work: Work) -> None:
         self._work = work
 
-    async def find(self, workspace_id: UUID, account_id: UUID) -> tuple[Channel, str] | None:
+    async def find(self, workspace_id: UUID, account_id: UUID) -> tuple[Channel, Reason | None] | None:
         row = (await accounts_by_id(self._work, workspace_id, [account_id])).get(str(account_id))
-        return (Channel(row["channel"]), row["status"]) if row else None
+        refusal = await account_refusal(self._work, workspace_id, account_id)
+        return (Channel(row["channel"]), refusal) if row else None
 
 
 class LedgerBatches:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.common.domain import Refusals
+from app.conversations.domain.delivery import Reason
 from app.outreach.domain.bulk_send import (
     ENDED,
     MOVES,
@@ -107,17 +108,9 @@ def test_no_rate_is_of_less_than_nothing(now: Outcomes, before: Outcomes) -> Non
         assert rate_trouble(new) is None or new.sent >= 50
 
 
-@pytest.mark.parametrize(
-    ("status", "code"),
-    [
-        ("CONNECTED", None),
-        ("DEGRADED", None),
-        ("DISCONNECTED", "ACCOUNT_DISCONNECTED"),
-        ("NEEDS_REAUTH", "ACCOUNT_NEEDS_REAUTH"),
-    ],
-)
-def test_it_pauses_by_its_accounts_trouble(status: str, code: str | None) -> None:
-    assert account_trouble(status) == code
+@pytest.mark.parametrize("refusal", [None, Reason.ACCOUNT_DISCONNECTED, Reason.ACCOUNT_NEEDS_REAUTH], ids=str)
+def test_it_pauses_by_its_accounts_trouble(refusal: Reason | None) -> None:
+    assert account_trouble(refusal) == refusal
 
 
 @pytest.mark.parametrize("locale", ["en", "pt-BR", "fr"])
