@@ -7,8 +7,9 @@ import strawberry
 from app.common.domain import Role
 from app.common.graphql import NO_ID, Context, Info, mutation, parse_id, user_error
 from app.conversations.domain.sending import MessageMoved, send_request
+from app.conversations.infrastructure.reads import messages_by_id
 from app.conversations.presentation.queries import load_messages
-from app.conversations.presentation.types import MessagePayload
+from app.conversations.presentation.types import Message, MessagePayload
 from app.conversations.wiring import sending_use_cases
 
 
@@ -64,7 +65,8 @@ class SendingMutation:
             message_id = await sending_use_cases(
                 work, actor.workspace_id, info.context.settings
             ).send_message(request, idempotency_key=input.idempotency_key, author_id=actor.user_id)
-        return MessagePayload(message=(await load_messages(info.context, [message_id]))[0])
+            rows = await messages_by_id(work, actor.workspace_id, [message_id])
+        return MessagePayload(message=Message.of(rows[message_id]))
 
     @mutation(requires=Role.MEMBER, description="Calls a message back whose sending has not begun.")
     async def cancel_message(self, info: Info, input: MessageIdInput) -> MessagePayload:

@@ -1,13 +1,22 @@
 """sendMessage: what it accepts, what it refuses, and what arrives at the provider."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
 
 from app.common.domain import Role
+from app.common.work import Doors, Work
 from tests.factories.accounts import Person, add_member
 from tests.factories.conversations import inbound, open_conversation
 from tests.factories.files import PDF, uploaded
 from tests.factories.sending import Outlet, accepted, codes, messages, send, until_status
+from tests.fixtures.processes import eventually
+from tests.fixtures.tenants import in_process
 
 LEAD = """query ($id: ID!) { lead(id: $id) { engagement } }"""
 
@@ -29,6 +38,23 @@ async def test_a_message_is_accepted_at_once_and_arrives(outlet: Outlet) -> None
     assert mail.get_body(("plain",)).get_content().split() == ["Olá,", "Bia!", "Tudo", "bem?"]
     lead = await outlet.person.run(LEAD, {"id": str(opened.lead_id)})
     assert lead["lead"]["engagement"] == "CONTACTED"
+
+
+async def test_the_answer_is_queued_however_soon_the_message_leaves(
+    outlet: Outlet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, open_work = await outlet.conversation(), Doors.open_work
+
+    @asynccontextmanager
+    async def left_by_the_commit(*given: Any, **options: Any) -> AsyncIterator[Work]:
+        async with open_work(*given, **options) as work:
+            yield work
+        await eventually(lambda: outlet.arrived(opened), what="the mail")
+
+    async with in_process(outlet.settings) as server:
+        monkeypatch.setattr(Doors, "open_work", left_by_the_commit)
+        message = await accepted(replace(outlet.person, http=server.http), opened.id)
+    assert message["status"] == "QUEUED"
 
 
 async def test_a_reply_answers_what_came_and_the_next_one_the_reply(outlet: Outlet) -> None:
