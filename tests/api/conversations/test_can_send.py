@@ -241,7 +241,7 @@ async def test_a_template_is_judged_with_the_lead_it_would_go_to(ana: Person, do
 
 
 async def test_a_page_of_conversations_costs_as_many_statements_as_one(ana: Person, doors: Doors) -> None:
-    """Polls of the process come on top now and then."""
+    """The least of five: polls of the process come on top now and then."""
     await quiet_hours(ana, from_h=-1, to_h=2)
     await open_conversation(ana, doors)
 
@@ -251,10 +251,13 @@ async def test_a_page_of_conversations_costs_as_many_statements_as_one(ana: Pers
         return float(line.split()[1])
 
     async def cost(count: int) -> float:
-        before = await statements()
-        edges = (await ana.run(LIST))["conversations"]["edges"]
-        assert [edge["node"]["canSend"]["refusal"] for edge in edges] == ["QUIET_HOURS"] * count
-        return await statements() - before
+        spent = []
+        for _ in range(5):
+            before = await statements()
+            edges = (await ana.run(LIST))["conversations"]["edges"]
+            spent.append(await statements() - before)
+            assert [edge["node"]["canSend"]["refusal"] for edge in edges] == ["QUIET_HOURS"] * count
+        return min(spent)
 
     one = await cost(1)
     for _ in range(19):

@@ -79,11 +79,15 @@ async def test_a_page_is_one_statement_however_long_it_is(ana: Person, doors: Do
         return float(line.split()[1])
 
     async def cost(query: str) -> float:
-        before = await statements()
-        await ana.run(query)
-        return await statements() - before
+        """The least of five: polls come on top now and then."""
+        spent = []
+        for _ in range(5):
+            before = await statements()
+            await ana.run(query)
+            spent.append(await statements() - before)
+        return min(spent)
 
-    around = await cost("{ __typename }")  # the readings' own; polls come on top now and then
+    around = await cost("{ __typename }")  # the readings' own
     plain = (
         "{ conversations(first: 30) "
         "{ edges { node { unreadCount lead { name } lastMessage { author { id } } } } } }"

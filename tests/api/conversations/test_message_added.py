@@ -87,16 +87,15 @@ async def test_one_conversations_messages_only(ana: Person, doors: Doors, api_se
     assert ids(await added(api_server.ws_url, ana, 2, after=after, id=one.id)) == mine
 
 
-async def test_without_a_cursor_it_begins_now(ana: Person, doors: Doors, api_server: Api) -> None:
+async def test_without_a_cursor_it_begins_now(ana: Person, doors: Doors) -> None:
     opened = await open_conversation(ana, doors)
     early = await inbound(ana, doors, opened.id)
-    before = await metric(api_server.url, "salespad_subscribers")
-    async with open_socket(api_server.ws_url, ana.token) as socket:
+    async with Api.started() as api, open_socket(api.ws_url, ana.token) as socket:
         listener = Listener(socket)
         await listener.begin(id=str(opened.id))
 
         async def has_begun() -> bool:
-            return await metric(api_server.url, "salespad_subscribers") > before
+            return await metric(api.url, "salespad_subscribers") == 1
 
         await eventually(has_begun, what="the subscription")
         late = await inbound(ana, doors, opened.id)
