@@ -11,12 +11,14 @@ from sqlalchemy import text
 from app.channels.domain.account import ChannelAccountStatus, Side
 from app.channels.infrastructure.repository import report_account
 from app.common.work import Doors, Work
+from app.outreach.wiring import hold_bulk_sends
 from app.tags.infrastructure.repository import TagRepository
 from tests.factories.accounts import Person
+from tests.factories.bulk_sends import drafted
 from tests.factories.channels import disconnect
 from tests.factories.leads import new_lead, new_tag
 from tests.factories.mail import add_mailbox
-from tests.factories.merging import asked_to_unmerge, merged, run_sql
+from tests.factories.merging import asked_to_merge, asked_to_unmerge, merged, run_sql
 from tests.factories.staged import row, settled
 from tests.factories.undoing import imported, staged, undo_chunk
 from tests.fixtures.doors import backend
@@ -29,6 +31,10 @@ VALUES (:workspace_id, :id, 'claimed', 1, 1, gen_random_uuid(), now() + interval
 """
 HOLD_READING = text(
     "UPDATE imap_mailbox SET lease_until = lease_until WHERE workspace_id = :workspace_id AND id = :id"
+)
+RECIPIENT = text(
+    "INSERT INTO delivery (workspace_id, status, account_id, lead_id, origin_kind, origin_id)"
+    " VALUES (:workspace_id, 'canceled', :account_id, :lead_id, 'BULK_SEND', :id)"
 )
 TAG = "mutation ($input: TagLeadsInput!) { tagLeads(input: $input) { errors { code } } }"
 
@@ -104,3 +110,22 @@ async def test_an_import_waits_for_who_renames_its_tag_before_it_makes_others(
             await tags.save(ana.workspace_id, renamed)
     (written,), _ = await importing
     assert written.outcome == "CREATED"
+
+
+async def test_a_merge_waits_for_who_takes_its_leads_into_a_bulk_send(ana: Person, doors: Doors) -> None:
+    """Of one origin the ledger has a lead once: who was sent to as both stays in it as both."""
+    kept, away = (await new_lead(ana))["id"], (await new_lead(ana))["id"]
+    bulk_send = await drafted(ana)
+    of = {"workspace_id": ana.workspace_id, "id": bulk_send["id"], "account_id": bulk_send["account"]["id"]}
+    async with doors.open_work(ana.workspace_id) as first:
+        await first.execute(RECIPIENT, of | {"lead_id": away})
+    async with doors.open_work(ana.workspace_id) as chunk:
+        await hold_bulk_sends(chunk, ana.workspace_id)
+        await chunk.execute(RECIPIENT, of | {"lead_id": kept})
+        async with held_up(doors, chunk, asked_to_merge(ana, kept, away)) as merging:
+            pass
+    assert (await merging)["errors"] == []
+    rows = await run_sql(
+        ana, doors, "SELECT cast(lead_id as text) FROM delivery WHERE workspace_id = :workspace_id"
+    )
+    assert {id for (id,) in rows} == {kept, away}

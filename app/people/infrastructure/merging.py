@@ -1,7 +1,8 @@
 """Implements the port `Merges`: asks each module in turn, and keeps the journal of what they touched.
 
-Locks are taken in one order, which all who write about leads keep: live runs of automations, the leads by id, their
-conversations by id, the rest. Whoever else writes about one of the leads waits for its row, and finds it merged.
+Locks are taken in one order, which all who write about leads keep: bulk sends that still look for somebody, live runs
+of automations, the leads by id, their conversations by id, the rest. Whoever else writes about one of the leads waits
+for its row, and finds it merged; a bulk send takes leads in without, and of one origin the ledger has a lead once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from app.conversations.wiring import give_back_conversations, reassign_conversat
 from app.imports.wiring import give_back_imports, reassign_imports
 from app.leads.domain.timeline import Entry, InteractionType
 from app.leads.wiring import follow_conversations, give_back_leads, hold_leads, reassign_leads, timeline
+from app.outreach.wiring import hold_bulk_sends
 from app.people.domain.merge import AskedMerge, Merge, cause_of
 
 ADD = Statement(
@@ -96,6 +98,7 @@ class MergeRepository:
         self._work = work
 
     async def hold_live(self, workspace_id: UUID, lead_ids: Sequence[UUID]) -> Mapping[UUID, str]:
+        await hold_bulk_sends(self._work, workspace_id)
         await hold_runs(self._work, workspace_id, lead_ids)
         held = await hold_leads(self._work, workspace_id, lead_ids)
         return {id: lead.name for id, lead in held.items() if lead.is_live}
