@@ -241,15 +241,6 @@ async def test_one_that_cannot_be_carried_out_fails_alone(runs: RunDesk) -> None
     runs.errors.clear()
 
 
-async def test_what_takes_its_worker_with_it_is_given_up(runs: RunDesk) -> None:
-    await runs.start(await runs.add_rule(rule_of(note())), runs.lead_ids[:1])
-    await runs.sql("UPDATE automation_run SET attempt = 5 WHERE workspace_id = :workspace_id")
-    await runs.turn()
-    (run,) = await runs.runs()
-    assert (run.status, run.reason) == ("FAILED", "INTERNAL_ERROR")
-    assert run.error == "No worker outlived it in 5 attempts."
-
-
 async def test_who_lost_its_lease_changes_nothing(runs: RunDesk) -> None:
     await runs.start(await runs.add_rule(rule_of(note())))
     late = await runs.claim_runs()

@@ -31,8 +31,7 @@ MOVED = """
         lease_until = CASE WHEN cast(:status as text) = 'RUNNING' THEN lease_until END,
         attempt = CASE
             WHEN cast(:status as text) = 'RUNNING' THEN CASE WHEN cast(:steps as int) = 0 THEN attempt ELSE 1 END
-            WHEN cast(:is_untried as boolean) THEN greatest(attempt - 1, 0)
-            ELSE 0
+            ELSE cast(:attempts as int)
         END,
         error = NULL
     WHERE workspace_id = cast(:workspace_id as uuid) AND id = ANY (:ids) AND token = ANY (:tokens)
@@ -122,7 +121,7 @@ async def write_receipts(
             until=None,
             wait_s=action.seconds if action.kind is ActionKind.WAIT else None,
             is_begun=True,
-            is_untried=False,
+            attempts=0,
             action=action.kind.value,
             results=[one.result.value for one in some],
             details=[orjson.dumps(one.detail).decode() for one in some],
@@ -199,9 +198,9 @@ async def put_off(
     until: datetime | None = None,
     is_call: bool | None = None,
     is_begun: bool = False,
-    is_untried: bool = False,
+    attempts: int = 0,
 ) -> None:
-    """Their next action comes then (None: at once), among the calls or not; `is_untried`: this was no attempt at it.
+    """Their next action comes then (None: at once), among the calls or not; so many `attempts` were made at it.
     Raises LostLease."""
     await _move(
         work,
@@ -212,7 +211,7 @@ async def put_off(
         until=until,
         is_call=is_call,
         is_begun=is_begun,
-        is_untried=is_untried,
+        attempts=attempts,
     )
     if until is None:
         work.wake(CALL_DUE if is_call else DUE, workspace_id)
@@ -230,7 +229,7 @@ async def _move(
     until: datetime | None = None,
     is_call: bool | None = None,
     is_begun: bool = False,
-    is_untried: bool = False,
+    attempts: int = 0,
 ) -> None:
     moved = await work.fetch(
         MOVE,
@@ -244,7 +243,7 @@ async def _move(
         until=until,
         wait_s=None,
         is_begun=is_begun,
-        is_untried=is_untried,
+        attempts=attempts,
     )
     if len(moved) != len(claims):
         raise LostLease

@@ -1,8 +1,8 @@
 """Carries runs out: those of one version that are at the same action act together, one transaction an action for all.
 
 Each transaction holds the runs by their tokens, then the rule: what was switched off or deleted acts no more, whatever
-was claimed before. Where a group fails, its runs act one by one, and so does who was claimed before in vain: one that
-cannot be carried out fails alone.
+was claimed before. Where a group fails, its runs act one by one. Who was claimed before in vain acts alone, behind the
+others, and is counted as its turn comes: one that cannot be carried out fails alone, also if it kills its worker.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from app.automations.infrastructure.receipts import (
     put_off,
     write_receipts,
 )
-from app.automations.infrastructure.runs import RunClaim, hold_runs
+from app.automations.infrastructure.runs import RunClaim, count_attempt, hold_runs
 from app.common import tracing
 from app.common.database import Statement
 from app.common.feed_log import Cause
@@ -129,9 +129,16 @@ class Runner:
         """
         until = asyncio.get_running_loop().time() + self._lease_s / 2
         carrying = Carrying(doors, until, is_stopping, fail)
-        for group in groups_of(claims):
-            with tracing.span("automation", version=str(group.first.version_id), runs=len(group.claims)):
-                await carrying.carry(group)
+        groups = iter(groups_of(claims))
+        try:
+            for group in groups:
+                with tracing.span("automation", version=str(group.first.version_id), runs=len(group.claims)):
+                    await carrying.carry(group)
+        except Unavailable:
+            with suppress(Unavailable):  # to others the database may answer
+                for group in groups:
+                    await carrying.give_back(group)
+            raise
         return len(claims)
 
 
@@ -156,7 +163,7 @@ class Carrying:
             return
         while group.claims:
             if self.is_over:
-                await self._give_back(group)
+                await self.give_back(group)
                 return
             try:
                 group = await self._through_outages(group)
@@ -186,6 +193,9 @@ class Carrying:
 
     async def _next(self, group: Group) -> Group:
         """One action, in one transaction, or of sends one each; those that are left, where they stand then."""
+        if group.first.attempt > 1:
+            async with self.doors.open_work(group.first.workspace_id) as work:
+                await count_attempt(work, group.first)
         async with self.doors.open_work(group.first.workspace_id, plans_once=True) as work:
             opened = await self._open(work, group)
             if opened is None:
@@ -208,7 +218,7 @@ class Carrying:
         left: list[RunClaim] = []
         for number, one in enumerate(group.claims):
             if self.is_over:
-                await self._give_back(group.of(group.claims[number:]))
+                await self.give_back(group.of(group.claims[number:]))
                 break
             try:
                 left += (await self._through_outages(group.of([one]))).claims
@@ -218,12 +228,13 @@ class Carrying:
                 await self.fail(one, error)
         return group.of(left, group.position + 1)
 
-    async def _give_back(self, group: Group) -> None:
+    async def give_back(self, group: Group) -> None:
+        """This was no attempt."""
         workspace_id = group.first.workspace_id
         async with self.doors.open_work(workspace_id) as work:
             held = await hold_runs(work, workspace_id, group.claims)
             if left := [one for one in group.claims if one.id in held]:
-                await put_off(work, workspace_id, group.position, left, is_untried=True)
+                await put_off(work, workspace_id, group.position, left, attempts=group.first.attempt - 1)
 
     async def _open(self, work: Work, group: Group) -> Opened | None:
         """Holds what the turn is about, ends those that act no more, begins the others; None: nobody is left."""
@@ -364,10 +375,14 @@ async def give_up(doors: Doors, claim: Claim, error: str) -> None:
 
 
 def groups_of(claims: Sequence[Claim]) -> list[Group]:
-    """Those that act together, in the order of the claims. One that was claimed before in vain is alone."""
+    """Those that act together, in the order of the claims. Who was claimed before in vain is alone, and comes after who
+    was less often."""
     found: dict[tuple[object, ...], list[RunClaim]] = defaultdict(list)
     for one in claims:
         assert isinstance(one, RunClaim)
         alone = one.id if one.attempt > 1 else None
         found[one.workspace_id, one.version_id, one.position, one.depth, alone].append(one)
-    return [Group(together, together[0].position) for together in found.values()]
+    return [
+        Group(together, together[0].position)
+        for together in sorted(found.values(), key=lambda claims: claims[0].attempt)
+    ]

@@ -33,20 +33,22 @@ TURNS = """
         ) FROM waiting w WHERE w.workspace_id IS NOT NULL
     ),
 """
+# Of runs, which are many in one pair of hands, a claim counts the first attempt alone: `count_attempt` does the others.
 CLAIM = """
     due AS MATERIALIZED (
-        SELECT d.workspace_id, d.id FROM waiting w CROSS JOIN LATERAL (
+        SELECT d.workspace_id, d.id, d.attempt FROM waiting w CROSS JOIN LATERAL (
             SELECT * FROM (<singles>) single UNION ALL SELECT * FROM (<bulks>) bulk
         ) d
         LIMIT cast(:limit as bigint)
     )
-    UPDATE automation_run r SET status = 'RUNNING', attempt = r.attempt + 1, token = gen_random_uuid(),
+    UPDATE automation_run r SET status = 'RUNNING', attempt = <counted>, token = gen_random_uuid(),
         lease_until = now() + cast(:lease_s as float) * interval '1 second'
     FROM due WHERE r.workspace_id = due.workspace_id AND r.id = due.id
-    RETURNING r.workspace_id, r.id, r.token, r.attempt, r.automation_id, r.version_id, r.position, r.depth
+    RETURNING r.workspace_id, r.id, r.token, due.attempt + 1 AS attempt,
+        r.automation_id, r.version_id, r.position, r.depth
 """
 DUE_OF = """
-                SELECT workspace_id, id FROM automation_run
+                SELECT workspace_id, id, attempt FROM automation_run
                 WHERE workspace_id = w.workspace_id AND <waiting> AND <bulk> AND run_at <= now()
                 ORDER BY run_at, id LIMIT cast(:limit as bigint) FOR UPDATE SKIP LOCKED
 """
@@ -72,11 +74,21 @@ HOLD_AS_THEY_ARE, HOLD_ANEW = (
     )
     for renewed in ("", RENEWED)
 )
+COUNT = Statement(
+    text(
+        """
+        UPDATE automation_run SET attempt = cast(:attempt as int)
+        WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:id as uuid)
+            AND token = cast(:token as uuid) AND status = 'RUNNING'
+        """
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
 class RunClaim(Claim):
-    """As it stood when it was claimed. Runs of one version, position and depth act together."""
+    """As it stood when it was claimed. Runs of one version, position and depth act together. `attempt`: which one its
+    turn will be."""
 
     automation_id: UUID
     version_id: UUID
@@ -84,13 +96,15 @@ class RunClaim(Claim):
     depth: int
 
 
-def _claim_statement(is_call: str) -> Statement:
+def _claim_statement(*, is_call: bool) -> Statement:
+    among, counted = ("is_call", "r.attempt + 1") if is_call else ("NOT is_call", "greatest(r.attempt, 1)")
     due = {
         name: DUE_OF.replace("<bulk>", bulk)
         for name, bulk in (("single", "NOT is_bulk"), ("bulk", "is_bulk"))
     }
     whole = TURNS + CLAIM.replace("<singles>", due["single"]).replace("<bulks>", due["bulk"])
-    return Statement(text(whole.replace("<waiting>", f"status = '{WAITING}' AND {is_call}")))
+    whole = whole.replace("<waiting>", f"status = '{WAITING}' AND {among}").replace("<counted>", counted)
+    return Statement(text(whole))
 
 
 class RunTurns(DueTable):
@@ -99,7 +113,7 @@ class RunTurns(DueTable):
     def __init__(self, *, is_call: bool) -> None:
         among = automation_run.c.is_call if is_call else ~automation_run.c.is_call
         super().__init__(automation_run, waiting=WAITING, held=HELD, key="workspace_id", among=among)
-        self._claim_next = _claim_statement("is_call" if is_call else "NOT is_call")
+        self._claim_next = _claim_statement(is_call=is_call)
         self._after = BLANK
 
     async def claim(
@@ -126,6 +140,13 @@ class RunTurns(DueTable):
 
 
 runs, calls = RunTurns(is_call=False), RunTurns(is_call=True)
+
+
+async def count_attempt(work: Work, claim: RunClaim) -> None:
+    """Past the first: as its turn has come, so that who only waits behind one that kills is not counted with it."""
+    await work.fetch(
+        COUNT, workspace_id=claim.workspace_id, id=claim.id, token=claim.token, attempt=claim.attempt
+    )
 
 
 async def hold_runs(
