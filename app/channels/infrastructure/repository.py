@@ -237,8 +237,10 @@ REPORT = Statement(
                 IS DISTINCT FROM (cast(:new_status as text), cast(:new_reason as text))
             AND (cast(:new_status as text) <> 'CONNECTED' OR status_reason IS NULL
                 OR starts_with(status_reason, cast(:side as text)))
+            AND (cast(:side as text) = '{sending}' OR status <> 'NEEDS_REAUTH'
+                OR NOT coalesce(starts_with(status_reason, '{sending}'), false))
         RETURNING old.status AS before
-        """
+        """.replace("{sending}", Side.SENDING)
     )
 )
 
@@ -254,7 +256,8 @@ async def report_account(
 ) -> None:
     """How an account fares, by who uses it; announced if that is news. `reason` says what to do, without secrets.
 
-    CONNECTED takes back only what the same side said before: a login that sends says nothing of one that reads.
+    CONNECTED takes back only what the same side said before: a login that sends says nothing of one that reads. Where
+    the login that sends is refused, what reading says waits for its next report: by that refusal nothing is sent.
     """
     row = await work.fetch_one(
         REPORT,

@@ -182,6 +182,33 @@ async def test_what_is_reported_of_an_account_is_told_once(ana: Person, doors: D
     assert "Login" not in str(await feed_of(doors, ana))
 
 
+@pytest.mark.parametrize("status", ["DEGRADED", "NEEDS_REAUTH"])
+async def test_a_refused_login_of_sending_outlasts_what_reading_reports(
+    ana: Person, doors: Doors, status: str
+) -> None:
+    """By its reason nothing is sent: a mailbox that is away for a while gives nobody a new login."""
+    id = (await connected(ana))["id"]
+    await report(doors, ana, id, ChannelAccountStatus.NEEDS_REAUTH, "Login refused.", Side.SENDING)
+    await report(doors, ana, id, ChannelAccountStatus(status), "Away.", Side.READING)
+    await report(doors, ana, id, ChannelAccountStatus.CONNECTED, None, Side.READING)
+    (seen,) = await accounts(ana)
+    assert (seen["status"], seen["statusReason"]) == ("NEEDS_REAUTH", "Sending: Login refused.")
+
+
+@pytest.mark.parametrize("status", ["DEGRADED", "NEEDS_REAUTH"])
+async def test_what_reading_reported_gives_way_to_a_refused_login_of_sending(
+    ana: Person, doors: Doors, status: str
+) -> None:
+    id = (await connected(ana))["id"]
+    await report(doors, ana, id, ChannelAccountStatus(status), "Away.", Side.READING)
+    await report(doors, ana, id, ChannelAccountStatus.CONNECTED, None, Side.SENDING)
+    assert (await accounts(ana))[0]["statusReason"] == "Reading: Away."
+    await report(doors, ana, id, ChannelAccountStatus.NEEDS_REAUTH, "Login refused.", Side.SENDING)
+    assert (await accounts(ana))[0]["statusReason"] == "Sending: Login refused."
+    await report(doors, ana, id, ChannelAccountStatus.CONNECTED, None, Side.SENDING)
+    assert (await accounts(ana))[0]["status"] == "CONNECTED", "and reading says so again where it still fails"
+
+
 async def test_nothing_that_is_reported_wakes_a_disconnected_account(ana: Person, doors: Doors) -> None:
     id = (await connected(ana))["id"]
     await disconnect(ana, id)
