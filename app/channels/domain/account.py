@@ -131,13 +131,14 @@ class ChannelAccount:
         """`changes` holds what was given, cleaned: name, daily_limit, rate_per_minute, burst, feedback, smtp, imap
         (MailServer or None).
 
-        New servers have been tried: what was wrong before is mended. Raises AccountDisconnected.
+        New servers have been tried: what was wrong on their side is mended. Raises AccountDisconnected.
         """
         if self.status is ChannelAccountStatus.DISCONNECTED:
             raise AccountDisconnected
         plain = {name: changes[name] for name in PLAIN if name in changes}
         changed = replace(self, **plain)
-        if changes.keys() & {"smtp", "imap"}:
+        given = {side for name, side in SIDES.items() if name in changes}
+        if given and not (self.status_reason or "").startswith(tuple(set(Side) - given)):
             changed = replace(changed, status=ChannelAccountStatus.CONNECTED, status_reason=None)
         names = [API_NAMES[name] for name in plain if getattr(self, name) != getattr(changed, name)]
         names += [API_NAMES[name] for name in ("smtp", "imap") if name in changes]
@@ -155,6 +156,7 @@ class ChannelAccount:
         )
 
 
+SIDES = {"smtp": Side.SENDING, "imap": Side.READING}
 PLAIN = ("name", "daily_limit", "rate_per_minute", "burst", "feedback")
 API_NAMES = {
     "name": "name",
