@@ -9,7 +9,7 @@ import pytest
 
 from app.embedded.smtp_double import SmtpDouble
 from tests.fixtures.bulk import Bulk
-from tests.fixtures.bulk_workers import sending
+from tests.fixtures.bulk_workers import PATIENT, sending
 from tests.fixtures.installation import Installation
 from tests.fixtures.processes import eventually
 
@@ -32,7 +32,7 @@ WHERE d.workspace_id = $1 AND d.origin_id = $2 AND t.started_at > $3
 
 @pytest.fixture(scope="module")
 async def sent_to(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Installation, SmtpDouble]]:
-    async with sending(tmp_path_factory.mktemp("double"), workers=2) as both:
+    async with sending(tmp_path_factory.mktemp("double"), workers=2, **PATIENT) as both:
         yield both
 
 

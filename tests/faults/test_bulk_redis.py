@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from app.embedded.processes import free_port
 from app.embedded.smtp_double import SmtpDouble
 from tests.fixtures.bulk import Bulk
-from tests.fixtures.bulk_workers import sending
+from tests.fixtures.bulk_workers import PATIENT, sending
 from tests.fixtures.fatal import FOLDER, arm, is_armed
 from tests.fixtures.installation import Installation
 from tests.fixtures.processes import Api, eventually
@@ -29,7 +29,7 @@ WORST_S = 2.5
 
 @pytest.fixture(scope="module")
 async def sent_to(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Installation, SmtpDouble]]:
-    async with sending(tmp_path_factory.mktemp("double"), workers=1) as both:
+    async with sending(tmp_path_factory.mktemp("double"), workers=1, **PATIENT) as both:
         yield both
 
 
@@ -58,7 +58,7 @@ async def test_f3_the_api_dies_as_it_has_launched(
                 arm(tmp_path, "committed")
                 await bulk.switch("launchBulkSend")  # the other API answers: it is launched
                 installation.apis.remove(dying)
-                assert not dying.is_running()
+                await eventually(lambda: not dying.is_running(), what="its end")
                 assert not is_armed(tmp_path)
                 compared = await bulk.ended(double)
                 assert (compared.counts, compared.twice, compared.lost) == ({"sent": RECIPIENTS}, 0, 0)
