@@ -169,8 +169,8 @@ class Traffic:
         )
 
 
-async def upset(installation: Installation, traffic: Traffic) -> None:
-    """The API dies once while Redis is away too, and once alone."""
+async def upset(installation: Installation, traffic: Traffic, inboxes: list[Inbox]) -> None:
+    """The API dies once while Redis is away too, and once alone: after both pages are back."""
     (api,), (worker,) = installation.apis, installation.workers
     await traffic.until(0.1)
     await installation.kill_redis()
@@ -183,6 +183,8 @@ async def upset(installation: Installation, traffic: Traffic) -> None:
     await worker.kill()
     await installation.restart(worker)
     await traffic.until(0.8)
+    for inbox in inboxes:
+        await eventually(inbox.is_live, timeout_s=60, what="the page's subscription again")
     await api.kill()
     await installation.restart(api)
 
@@ -222,7 +224,7 @@ async def test_two_pages_show_all_of_it_in_order(
         await Inbox.opened(browser, origin, installation.apis[0].url, person.token, by=by)
         for by in ("messageAdded", "feed")
     ]
-    await asyncio.gather(traffic.run(), upset(installation, traffic))
+    await asyncio.gather(traffic.run(), upset(installation, traffic, inboxes))
     outcomes = await traffic.sends.ended()
     assert set(outcomes) <= {"sent", "unknown"}, "unknown is what the worker had in hand when it died"
     assert outcomes["unknown"] <= AT_ONCE
