@@ -9,9 +9,11 @@ from app.common import telemetry
 from app.common.work import Doors
 from app.people.wiring import purge_leads
 from app.settings import Settings
-from tests.factories.accounts import Person
+from tests.factories.accounts import Person, sign_up
 from tests.factories.conversations import make_lead
 from tests.factories.merging import run_sql
+from tests.fixtures.databases import bare_database
+from tests.fixtures.tenants import in_process
 
 
 async def long_gone(person: Person, doors: Doors) -> UUID:
@@ -27,12 +29,16 @@ async def long_gone(person: Person, doors: Doors) -> UUID:
 
 
 async def test_one_that_somebody_holds_keeps_nobody_else(
-    ana: Person, doors: Doors, settings: Settings, capsys: pytest.CaptureFixture[str]
+    settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    held, free = await long_gone(ana, doors), await long_gone(ana, doors)
+    """In a database without a worker, which would purge them itself."""
+    own = await bare_database(settings)
+    hasty = own.model_copy(update={"statement_timeout_s": 5})
+    doors, impatient = Doors(own), Doors(hasty)
+    async with in_process(own) as server:
+        ana = await sign_up(server.http)
+        held, free = await long_gone(ana, doors), await long_gone(ana, doors)
     telemetry.configure_logging(settings)  # as the worker does: keys it does not know are dropped
-    hasty = settings.model_copy(update={"statement_timeout_s": 5})
-    impatient = Doors(hasty)
     found = [(ana.workspace_id, held), (ana.workspace_id, free)]
     try:
         async with doors.open_work(ana.workspace_id) as work:
@@ -43,6 +49,7 @@ async def test_one_that_somebody_holds_keeps_nobody_else(
             left = await run_sql(ana, doors, "SELECT id FROM lead WHERE workspace_id = :workspace_id")
             assert [row.id for row in left] == [held]
         assert await purge_leads(impatient, hasty, found[:1]) == 1
+        assert await run_sql(ana, doors, "SELECT id FROM lead WHERE workspace_id = :workspace_id") == []
     finally:
         await impatient.close()
-    assert await run_sql(ana, doors, "SELECT id FROM lead WHERE workspace_id = :workspace_id") == []
+        await doors.close()
