@@ -1,5 +1,6 @@
 """A batch as a state machine: whatever is paused, resumed, canceled, answered, suppressed, deleted, killed, sent again,
-in whatever order: nothing is begun that the policy refuses, no message is handed over twice, and all come to an end."""
+told of, in whatever order: nothing is begun that the policy refuses, no message is handed over twice, nothing is in
+doubt that was told of, and all come to an end."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from app.channels.domain.ports import Answer, Retry
+from app.channels.domain.ports import Answer, Rejected, Retry
 from app.common.domain import Conflict
 from app.common.leases import Claim, LostLease
 from app.conversations.domain import delivery, message
@@ -22,6 +23,7 @@ from app.conversations.domain.sending import MessageMoved, MessageNotFound
 from app.conversations.infrastructure.batch_courier import Call, Outcome, Turn
 from tests.fixtures.batches import BatchDesk
 from tests.fixtures.replies import reply
+from tests.fixtures.told import TOLD, tell
 from tests.workers.test_delivery_machine import ANSWERS, ENDS, SITUATION, run_machine, situation
 
 __all__ = ["situation"]
@@ -55,6 +57,8 @@ class Batches(RuleBasedStateMachine):
         self.deleted: set[Any] = set()
         """Leads that are deleted or suppressed, or have answered."""
         self.seen: dict[Any, Any] = {}
+        self.told: set[Any] = set()
+        """Deliveries of which a provider told something."""
 
     def pick(self, items: list[Any], number: int) -> Any:
         return items[number % len(items)]
@@ -104,7 +108,7 @@ class Batches(RuleBasedStateMachine):
             self.run(self.desk.resend(row.message_id))
             assert row.status in ("failed", "unknown")
         except MessageMoved:
-            assert row.status not in ("failed", "unknown")
+            assert row.status not in ("failed", "unknown") or row.shown == "BOUNCED"
         except Conflict:
             assert self.is_quiet, "only quiet hours stand in a person's way"
 
@@ -114,6 +118,24 @@ class Batches(RuleBasedStateMachine):
         row = self.pick([one for one in self.seen.values() if one.message_id], number)
         with pytest.raises(MessageNotFound) if row.lead_id in self.deleted else suppress(MessageMoved):
             self.run(self.desk.cancel(row.message_id))
+
+    # ── what providers tell ───────────────────────────────────────────────────────────────────────────────────────────
+    def may_be_told_of(self, row: Any) -> bool:
+        """A copy of it was taken, or nobody knows; late ones may be told of after another was sent."""
+        keys = [delivery.provider_key(row.id, resend) for resend in range(row.resend + 1)]
+        answers = [answer for key in keys for answer in self.calls.get(key, [])]
+        return any(not isinstance(answer, Retry | Rejected) for answer in answers)
+
+    @precondition(lambda self: any(map(self.may_be_told_of, self.seen.values())))
+    @rule(number=st.integers(0, 9), kind=st.sampled_from(TOLD))
+    def feedback(self, number: int, kind: str) -> None:
+        row = self.pick([one for one in self.seen.values() if self.may_be_told_of(one)], number)
+        self.told.add(row.id)
+        self.run(self.tell(row, kind))
+
+    async def tell(self, row: Any, kind: str) -> None:
+        async with self.desk.doors.open_work(self.desk.workspace_id) as work:
+            await tell(work, self.desk, row, kind)
 
     # ── what lanes do ─────────────────────────────────────────────────────────────────────────────────────────────────
     @rule(limit=st.integers(1, 3), is_persons=st.booleans())
@@ -226,7 +248,8 @@ class Batches(RuleBasedStateMachine):
                 assert row.conversation_id is None, "no trace without a message"
                 assert status.value in ("queued", "claimed", "canceled")
             else:
-                assert MessageStatus(row.shown) in SHOWN_AS[status], (status, row.shown)
+                is_apart = id in self.told and status is not DeliveryStatus.UNKNOWN
+                assert is_apart or MessageStatus(row.shown) in SHOWN_AS[status], (status, row.shown)
             if (before := self.seen.get(id)) is None:
                 continue
             assert status == before.status or reaches(DeliveryStatus(before.status), status)

@@ -30,6 +30,7 @@ async def test_a_call_that_nobody_outlived_has_ended_when_it_is_given_up(desk: B
         "UPDATE delivery SET status = 'sending', settled_at = NULL, lease_until = now() "
         "WHERE workspace_id = :workspace_id"
     )
+    await desk.sql("UPDATE message SET status = 'SENDING' WHERE workspace_id = :workspace_id")
     assert await desk.reaped(desk.courier()) == 3
     assert await desk.sql(SETTLED) == "unknown settled, unknown settled, unknown settled"
 

@@ -76,7 +76,8 @@ SHOWN_AS: Mapping[DeliveryStatus, frozenset[MessageStatus]] = {
 }
 """What a message may show while its delivery stands there; SENDING over a queued one: it is tried again.
 
-Receipts and bounces that come later move the message alone.
+Receipts and bounces move the message alone, also before its call is recorded: then the delivery becomes SENT, if nobody
+knows better, and not UNKNOWN.
 """
 
 

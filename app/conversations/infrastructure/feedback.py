@@ -88,20 +88,28 @@ FIND = Statement(
         """
     )
 )
-# Whatever is told of it, it did go out. The delivery before the message, as the ledger takes them.
+# Whatever is told of it, it did go out. The delivery before the message, as the ledger takes them: held also where
+# nothing of it changes, so that a worker which gives it up as unknown sees what the message shows.
 SETTLE = Statement(
     text(
         """
-        UPDATE delivery SET status = CASE WHEN status = 'unknown' THEN 'sent' ELSE status END,
-            error = CASE WHEN status = 'unknown' THEN NULL ELSE error END,
-            settled_at = CASE WHEN status = 'unknown' THEN now() ELSE settled_at END,
-            has_bounced = has_bounced OR cast(:has_bounced as boolean),
-            has_complained = has_complained OR cast(:has_complained as boolean)
-        WHERE workspace_id = cast(:workspace_id as uuid) AND message_id = cast(:id as uuid)
-            AND status IN ('sending', 'sent', 'unknown')
-            AND (status = 'unknown' OR (cast(:has_bounced as boolean) AND NOT has_bounced)
-                OR (cast(:has_complained as boolean) AND NOT has_complained))
-        RETURNING id
+        WITH held AS MATERIALIZED (
+            SELECT id, status = 'unknown' AS is_unknown,
+                cast(:has_bounced as boolean) AND NOT has_bounced AS bounces,
+                cast(:has_complained as boolean) AND NOT has_complained AS complains
+            FROM delivery
+            WHERE workspace_id = cast(:workspace_id as uuid) AND message_id = cast(:id as uuid)
+                AND status IN ('sending', 'sent', 'unknown')
+            FOR NO KEY UPDATE
+        )
+        UPDATE delivery d SET status = CASE WHEN h.is_unknown THEN 'sent' ELSE d.status END,
+            error = CASE WHEN h.is_unknown THEN NULL ELSE d.error END,
+            settled_at = CASE WHEN h.is_unknown THEN now() ELSE d.settled_at END,
+            has_bounced = d.has_bounced OR h.bounces, has_complained = d.has_complained OR h.complains
+        FROM held h
+        WHERE d.workspace_id = cast(:workspace_id as uuid) AND d.id = h.id
+            AND (h.is_unknown OR h.bounces OR h.complains)
+        RETURNING d.id
         """
     )
 )
@@ -211,14 +219,13 @@ async def _settle(work: Work, recipient: Recipient, message_id: UUID, feedback: 
         has_complained=feedback.kind is FeedbackKind.COMPLAINT,
     )
     status = SHOWS.get(feedback.kind, MessageStatus.SENT)
-    may_come_from = sources(status) if feedback.kind in SHOWS else [MessageStatus.UNKNOWN]
     shown = await work.fetch_one(
         SHOW,
         workspace_id=work.workspace_id,
         id=message_id,
         status=status,
         error=" ".join(filter(None, ("HARD_BOUNCE", feedback.status_code))) if is_hard else None,
-        sources=may_come_from,
+        sources=sources(status),
     )
     if shown is not None:
         work.announce(

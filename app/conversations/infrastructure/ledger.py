@@ -25,9 +25,10 @@ from app.conversations.domain.delivery import (
     Refused,
     Settled,
 )
-from app.conversations.domain.message import MessageStatus, sources
+from app.conversations.domain.message import LEFT, MessageStatus, sources
 from app.conversations.infrastructure.batch_verdict import BATCH_REFUSAL, QUIET_UNTIL, RUN_AT, WAITS_FOR
 
+TOLD = sorted(LEFT | {MessageStatus.BOUNCED})
 INTEND = Statement(
     text(
         """
@@ -117,11 +118,15 @@ INTEND = Statement(
         .replace("{run_at}", RUN_AT)
     ).bindparams(*(bindparam(name, type_=ARRAY(Text)) for name in ("may_send", "may_fail", "may_cancel")))
 )
+# What a provider has told of a message says that it went out: its delivery is then not unknown. Both are held, for it
+# may be told at this moment.
 RECORD = Statement(
     text(
         """
         WITH held AS (
-            SELECT d.id, d.message_id, d.token IS NULL AS is_late FROM delivery d
+            SELECT d.id, d.message_id, d.token IS NULL AS is_late,
+                cast(:status as text) = 'unknown' AND m.status = ANY (:told) AS is_told
+            FROM delivery d JOIN message m ON (m.workspace_id, m.id) = (d.workspace_id, d.message_id)
             WHERE d.workspace_id = cast(:workspace_id as uuid) AND d.id = cast(:id as uuid)
                 AND (
                     (d.status = 'sending' AND d.token = cast(:token as uuid))
@@ -136,12 +141,14 @@ RECORD = Statement(
                             )
                     ))
                 )
-            FOR UPDATE
+            FOR UPDATE OF d FOR NO KEY UPDATE OF m
         ), moved AS (
             UPDATE delivery d SET
-                status = CASE WHEN h.is_late AND cast(:status as text) = 'queued' THEN 'failed'
+                status = CASE WHEN h.is_told THEN 'sent'
+                    WHEN h.is_late AND cast(:status as text) = 'queued' THEN 'failed'
                     ELSE cast(:status as text) END,
-                error = cast(:error as text), provider_id = coalesce(cast(:provider_id as text), d.provider_id),
+                error = CASE WHEN NOT h.is_told THEN cast(:error as text) END,
+                provider_id = coalesce(cast(:provider_id as text), d.provider_id),
                 run_at = CASE WHEN cast(:status as text) = 'queued' AND NOT h.is_late
                     THEN now() + cast(:wait_s as float) * interval '1 second' ELSE d.run_at END,
                 settled_at = CASE WHEN cast(:status as text) <> 'queued' OR h.is_late THEN now() END,
@@ -166,7 +173,7 @@ RECORD = Statement(
         )
         SELECT h.is_late, (SELECT s.status FROM shown s) AS shows FROM moved h
         """
-    ).bindparams(bindparam("sources", type_=ARRAY(Text)))
+    ).bindparams(bindparam("sources", type_=ARRAY(Text)), bindparam("told", type_=ARRAY(Text)))
 )
 OVERDUE = Statement(
     text(
@@ -187,15 +194,18 @@ END_OVERDUE = Statement(
                 a.channel = ANY (:idempotent) AND (
                     SELECT count(*) FROM delivery_attempt t
                     WHERE t.workspace_id = d.workspace_id AND t.delivery_id = d.id AND t.resend = d.resend
-                ) < cast(:max_calls as bigint) AS may_repeat
-            FROM delivery d JOIN channel_account a ON (a.workspace_id, a.id) = (d.workspace_id, d.account_id)
+                ) < cast(:max_calls as bigint) AS may_repeat, m.status = ANY (:told) AS is_told
+            FROM delivery d
+                JOIN channel_account a ON (a.workspace_id, a.id) = (d.workspace_id, d.account_id)
+                JOIN message m ON (m.workspace_id, m.id) = (d.workspace_id, d.message_id)
             WHERE d.workspace_id = cast(:workspace_id as uuid) AND d.id = ANY (:ids)
                 AND d.status = 'sending' AND d.lease_until < now()
-            FOR UPDATE OF d SKIP LOCKED
+            FOR UPDATE OF d SKIP LOCKED FOR NO KEY UPDATE OF m SKIP LOCKED
         ), moved AS (
-            UPDATE delivery d SET status = CASE WHEN o.may_repeat THEN 'queued' ELSE 'unknown' END,
-                error = cast(:reason as text), token = NULL, lease_until = NULL, run_at = now(),
-                settled_at = CASE WHEN NOT o.may_repeat THEN now() END
+            UPDATE delivery d SET
+                status = CASE WHEN o.is_told THEN 'sent' WHEN o.may_repeat THEN 'queued' ELSE 'unknown' END,
+                error = CASE WHEN NOT o.is_told THEN cast(:reason as text) END, token = NULL, lease_until = NULL,
+                run_at = now(), settled_at = CASE WHEN o.is_told OR NOT o.may_repeat THEN now() END
             FROM over o
             WHERE d.workspace_id = cast(:workspace_id as uuid) AND d.id = o.id
         ), shown AS (
@@ -212,6 +222,7 @@ END_OVERDUE = Statement(
         bindparam("idempotent", type_=ARRAY(Text)),
         bindparam("ids", type_=ARRAY(Uuid)),
         bindparam("sources", type_=ARRAY(Text)),
+        bindparam("told", type_=ARRAY(Text)),
     )
 )
 GIVE_UP = Statement(
@@ -297,6 +308,7 @@ class Ledger:
             code=settled.code,
             provider_id=settled.provider_id,
             sources=sources(settled.shows or MessageStatus.FAILED),
+            told=TOLD,
         )
         if row is None:
             return None
@@ -305,8 +317,8 @@ class Ledger:
     async def end_overdue(
         self, workspace_id: UUID, ids: Sequence[UUID]
     ) -> tuple[int, Sequence[tuple[UUID, UUID]]]:
-        """Calls whose worker is gone: unknown, or queued again where the channel takes our key. How many, and the
-        (message, conversation) of those that show UNKNOWN now."""
+        """Calls whose worker is gone: unknown, or queued again where the channel takes our key; sent, where that was
+        told. How many, and the (message, conversation) of those that show UNKNOWN now."""
         rows = await self._work.fetch(
             END_OVERDUE,
             workspace_id=workspace_id,
@@ -315,6 +327,7 @@ class Ledger:
             max_calls=MAX_CALLS,
             reason=Reason.NO_ANSWER,
             sources=sources(MessageStatus.UNKNOWN),
+            told=TOLD,
         )
         return len(rows), [(row["message_id"], row["conversation_id"]) for row in rows if row["is_shown"]]
 
