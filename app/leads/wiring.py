@@ -274,8 +274,8 @@ def announce_touched(work: Work, lead_id: UUID, before: str, after: str) -> None
 async def suppress(
     work: Work, workspace_id: UUID, *, value: str, channel: Channel | None, reason: SuppressionReason
 ) -> bool:
-    """Nothing is sent to this address (or "@domain") any more; False: that stood there already, or it is an erased
-    person's. Waits for an erase of it: after the locks of leads, conversations and messages."""
+    """Nothing is sent to this address (or "@domain") any more; False: that stood there already for this reason, or
+    it is an erased person's. Waits for an erase of it: after the locks of leads, conversations and messages."""
     return await contact_use_cases(work, workspace_id).suppress(value=value, channel=channel, reason=reason)
 
 

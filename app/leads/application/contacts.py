@@ -38,8 +38,8 @@ class ContactUseCases:
             self.feed.announce(engagement_moved(touched_id, before, after))
 
     async def suppress(self, *, value: str, channel: Channel | None, reason: SuppressionReason) -> bool:
-        """From now on nothing is sent to this address (or "@domain"); False: it stood there already, or is an erased
-        person's."""
+        """From now on nothing is sent to this address (or "@domain"); False: it stood there already for this
+        reason, or is an erased person's."""
         return await self.contacts.suppress(
             self.workspace_id, value=value.strip().lower(), channel=channel, reason=reason
         )

@@ -22,7 +22,7 @@ class Suppressions(Protocol):
         """Whether its value is somebody's who was erased; if not, nobody of it is erased before the commit."""
 
     async def add(self, workspace_id: UUID, new: NewSuppression, *, created_by: UUID) -> UUID:
-        """The id; the one that is there already, which stays as it is."""
+        """The id; one that is there already stays, and is a member's from then on."""
 
     async def remove(self, workspace_id: UUID, id: UUID) -> bool: ...
 

@@ -106,7 +106,8 @@ class Contacts(Protocol):
     async def suppress(
         self, workspace_id: UUID, *, value: str, channel: Channel | None, reason: SuppressionReason
     ) -> bool:
-        """False: it stood there already, and its first reason stays; or it is somebody's who was erased."""
+        """False: it stood there already for this reason; or it is somebody's who was erased. Another reason joins
+        those before it."""
 
 
 class Timeline(Protocol):

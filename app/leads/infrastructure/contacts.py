@@ -77,13 +77,18 @@ WHERE workspace_id = cast(:workspace_id as uuid) AND id = cast(:lead_id as uuid)
 RETURNING old.engagement AS before, new.engagement AS after"""
 """For a statement of another module too, which holds the lead; no row: it was merged away."""
 TOUCH = Statement(text(TOUCHED))
+IS_NEW_REASON = "excluded.reason <> ALL (string_to_array(s.reason, ', '))"
+BOTH_REASONS = "s.reason || ', ' || excluded.reason"
+"""Each stays beside those before it: who lifts a bounce reads that the person opted out as well."""
 SUPPRESS = Statement(
     text(
-        """
-        INSERT INTO suppression (workspace_id, value, channel, reason)
+        f"""
+        INSERT INTO suppression AS s (workspace_id, value, channel, reason)
         VALUES (cast(:workspace_id as uuid), :value, cast(:channel as text), :reason)
-        ON CONFLICT DO NOTHING RETURNING id
-        """
+        ON CONFLICT ON CONSTRAINT uq_suppression_workspace_id_value_channel
+        DO UPDATE SET reason = {BOTH_REASONS} WHERE {IS_NEW_REASON}
+        RETURNING id
+        """  # noqa: S608 - constants of ours
     )
 )
 IS_SUPPRESSED = Statement(
@@ -98,7 +103,8 @@ IS_SUPPRESSED = Statement(
         """
     )
 )
-# Only what the person's own link wrote: what a member set, a bounce or a complaint stays.
+# Only what the person's own link wrote, and nobody else has a reason for: what a member set, a bounce or a complaint
+# stays.
 TAKE_BACK_S = 3600
 OWN_OPT_OUT = f"""
     FROM suppression

@@ -1,4 +1,4 @@
-"""Implements the port `Suppressions`, and lists them. UNIQUE (value, channel) decides between two at once."""
+"""Implements the port `Suppressions`, and lists them. Of a value and a channel there is one."""
 
 from uuid import UUID
 
@@ -10,28 +10,24 @@ from app.common.database import Statement
 from app.common.paging import Keyset, Page
 from app.common.work import Reads, Work
 from app.leads.domain.suppression import NewSuppression
+from app.leads.infrastructure.contacts import BOTH_REASONS, IS_NEW_REASON
 from app.leads.infrastructure.erased import erased_for_good
 from app.leads.infrastructure.timeline import TimelineRepository
 
-ATTEMPTS = 5
+# One that is there and no member's becomes one's: then the person's link does not take it back.
 ADD = Statement(
     text(
-        """
-        WITH added AS (
-            INSERT INTO suppression (workspace_id, value, lead_id, channel, reason, created_by)
-            VALUES (cast(:workspace_id as uuid), :value, cast(:lead_id as uuid), cast(:channel as text), :reason,
-                cast(:created_by as uuid))
-            ON CONFLICT DO NOTHING RETURNING id
-        )
-        SELECT id FROM added
-        UNION ALL
-        SELECT id FROM suppression
-        WHERE workspace_id = cast(:workspace_id as uuid) AND value = :value
-            AND channel IS NOT DISTINCT FROM cast(:channel as text)
-        """
+        f"""
+        INSERT INTO suppression AS s (workspace_id, value, lead_id, channel, reason, created_by)
+        VALUES (cast(:workspace_id as uuid), :value, cast(:lead_id as uuid), cast(:channel as text), :reason,
+            cast(:created_by as uuid))
+        ON CONFLICT ON CONSTRAINT uq_suppression_workspace_id_value_channel
+        DO UPDATE SET created_by = coalesce(s.created_by, excluded.created_by),
+            reason = CASE WHEN s.created_by IS NULL AND {IS_NEW_REASON} THEN {BOTH_REASONS} ELSE s.reason END
+        RETURNING id
+        """  # noqa: S608 - constants of ours
     )
 )
-"""No row: another transaction added it after this one's snapshot; the next statement sees it."""
 REMOVE = Statement(
     text(
         """
@@ -72,20 +68,18 @@ class SuppressionRepository:
         return new.identity is not None and await erased_for_good(self._work, workspace_id, new.identity)
 
     async def add(self, workspace_id: UUID, new: NewSuppression, *, created_by: UUID) -> UUID:
-        for _ in range(ATTEMPTS):
-            row = await self._work.fetch_one(
-                ADD,
-                workspace_id=workspace_id,
-                value=new.value,
-                lead_id=new.lead_id,
-                channel=new.channel,
-                reason=new.reason,
-                created_by=created_by,
-            )
-            if row is not None:
-                id: UUID = row["id"]
-                return id
-        raise RuntimeError("A suppression is there, and nobody has it.")
+        row = await self._work.fetch_one(
+            ADD,
+            workspace_id=workspace_id,
+            value=new.value,
+            lead_id=new.lead_id,
+            channel=new.channel,
+            reason=new.reason,
+            created_by=created_by,
+        )
+        assert row is not None
+        id: UUID = row["id"]
+        return id
 
     async def remove(self, workspace_id: UUID, id: UUID) -> bool:
         return bool(await self._work.fetch(REMOVE, workspace_id=workspace_id, id=id))

@@ -37,7 +37,8 @@ class Suppression:
     )
     channel: Channel | None = strawberry.field(description="On this channel; null: on all.")
     reason: str = strawberry.field(
-        description="HARD_BOUNCE, COMPLAINT, OPT_OUT, MANUAL, or what a person wrote."
+        description="HARD_BOUNCE, COMPLAINT, OPT_OUT, MANUAL, or what a person wrote; one after the other, with "
+        "commas, where there is more than one reason."
     )
     created_at: datetime = strawberry.field(description="Since when.")
     lead_id: strawberry.Private[object | None]

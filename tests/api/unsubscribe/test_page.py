@@ -9,7 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 
+from app.common.domain import Channel
 from app.conversations.presentation.pages import WORDS, FormTooLarge, read_form
+from app.leads.domain.contact import SuppressionReason
+from app.leads.wiring import suppress
+from tests.api.leads.test_suppress import suppressed
 from tests.factories.sending import Outlet
 from tests.factories.unsubscribing import is_out, link_to, opt_outs, told_on_timeline
 
@@ -93,6 +97,42 @@ async def test_what_the_link_did_not_just_do_it_does_not_take_back(
     answer = await http.post(path, data={"subscribe": "1"})
     assert (answer.status_code, WORDS["pt-BR"]["late_title"] in answer.text) == (200, True)
     assert await is_out(outlet, opened)
+
+
+async def _suppress(outlet: Outlet, address: str, reason: str) -> None:
+    if reason == "MANUAL":
+        await suppressed(outlet.person, value=address, channel="EMAIL")
+        return
+    async with outlet.doors.open_work(outlet.person.workspace_id) as work:
+        await suppress(
+            work,
+            outlet.person.workspace_id,
+            value=address,
+            channel=Channel.EMAIL,
+            reason=SuppressionReason(reason),
+        )
+
+
+@pytest.mark.parametrize("reason", ["HARD_BOUNCE", "COMPLAINT", "MANUAL"])
+@pytest.mark.parametrize("is_first", [True, False], ids=["before", "after"])
+async def test_beside_another_reason_both_stay(
+    outlet: Outlet, http: httpx.AsyncClient, reason: str, is_first: bool
+) -> None:
+    """Nobody lifts a bounce without reading that the person opted out, and the link takes back nothing of others'."""
+    opened = await outlet.conversation()
+    path = await link_to(outlet, opened)
+    acts = [
+        lambda: _suppress(outlet, opened.address, reason),
+        lambda: http.post(path, data={"unsubscribe": "1"}),
+    ]
+    for act in acts if is_first else reversed(acts):
+        await act()
+    assert Tags((await http.post(path, data={"unsubscribe": "1"})).text).of("button") == []
+    assert WORDS["pt-BR"]["late_title"] in (await http.post(path, data={"subscribe": "1"})).text
+    (row,) = await opt_outs(outlet.doors, outlet.person)
+    assert row.reason == ", ".join([reason, "OPT_OUT"] if is_first else ["OPT_OUT", reason])
+    told = await told_on_timeline(outlet.person, opened.lead_id)
+    assert [one["content"] for one in told] == ["unsubscribed"]
 
 
 @pytest.mark.parametrize(
