@@ -24,6 +24,11 @@ async def no_quiet_hours(owner: Person) -> None:
     await _update(owner, {"quietHours": None})
 
 
+async def midday(owner: Person) -> None:
+    """There, so that no day ends while a test counts what was sent on it."""
+    await _update(owner, {"timeZone": f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"})
+
+
 def _in(hours: float) -> datetime:
     return (datetime.now(UTC) + timedelta(hours=hours)).replace(second=0, microsecond=0)
 

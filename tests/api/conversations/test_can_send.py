@@ -10,7 +10,7 @@ from app.common.domain import Role
 from app.common.work import Doors
 from tests.factories.accounts import Person, add_member
 from tests.factories.conversations import Opened, make_lead, open_account, open_conversation
-from tests.factories.quiet_hours import FAR_AWAY, no_quiet_hours, quiet_hours
+from tests.factories.quiet_hours import FAR_AWAY, midday, no_quiet_hours, quiet_hours
 from tests.factories.sending import RESEND, Outlet, accepted, codes, send
 
 ASK = """query ($id: ID!, $template: ID) { conversation(id: $id) {
@@ -201,6 +201,7 @@ async def test_where_the_days_limit_is_used_up_the_next_day_is_told(
     ana: Person, doors: Doors, of: str
 ) -> None:
     opened, other = await open_conversation(ana, doors), await open_conversation(ana, doors)
+    await midday(ana)
     limited, kind, key = LIMITS[of]
     await sql(doors, ana, limited, account_id=opened.account_id)
     pace = (

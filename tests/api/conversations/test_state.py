@@ -22,8 +22,14 @@ MUTATIONS = {
         "reopenConversation": "ConversationId",
     }.items()
 }
-SOON = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
-GIVEN: dict[str, dict[str, Any]] = {"snoozeConversation": {"until": SOON}}
+
+
+def given_to(name: str) -> dict[str, Any]:
+    return {"until": soon()} if name == "snoozeConversation" else {}
+
+
+def soon() -> str:
+    return (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
 
 async def act(person: Person, name: str, id: object, **given: Any) -> dict[str, Any]:
@@ -69,9 +75,10 @@ async def test_only_members_are_assigned(ana: Person, eve: Person, doors: Doors)
 
 async def test_snoozing_closing_and_reopening(ana: Person, doors: Doors) -> None:
     opened = await open_conversation(ana, doors)
-    snoozed = (await act(ana, "snoozeConversation", opened.id, until=SOON))["conversation"]
+    until = soon()
+    snoozed = (await act(ana, "snoozeConversation", opened.id, until=until))["conversation"]
     assert snoozed["status"] == "SNOOZED"
-    assert datetime.fromisoformat(snoozed["snoozedUntil"]) == datetime.fromisoformat(SOON)
+    assert datetime.fromisoformat(snoozed["snoozedUntil"]) == datetime.fromisoformat(until)
     closed = (await act(ana, "closeConversation", opened.id))["conversation"]
     assert (closed["status"], closed["snoozedUntil"]) == ("CLOSED", None)
     assert (await act(ana, "closeConversation", opened.id))["conversation"] == closed
@@ -85,7 +92,7 @@ async def test_a_moment_that_is_over_or_far_away_is_refused(ana: Person, doors: 
     until = (datetime.now(UTC) + timedelta(hours=hours)).isoformat()
     refused = await act(ana, "snoozeConversation", opened.id, until=until)
     assert refused == {"conversation": None, "errors": [{"code": "INVALID", "path": ["until"]}]}
-    assert (await act(ana, "snoozeConversation", opened.id, until=SOON))["errors"] == []
+    assert (await act(ana, "snoozeConversation", opened.id, until=soon()))["errors"] == []
 
 
 async def test_reopening_a_dormant_one_shows_it(ana: Person, doors: Doors) -> None:
@@ -101,7 +108,7 @@ async def test_reopening_a_dormant_one_shows_it(ana: Person, doors: Doors) -> No
 async def test_others_conversations_are_not_found_and_viewers_may_not(
     name: str, ana: Person, eve: Person, doors: Doors
 ) -> None:
-    opened, given = await open_conversation(ana, doors), GIVEN.get(name, {})
+    opened, given = await open_conversation(ana, doors), given_to(name)
     for id in (opened.id, "nonsense", "01890000-0000-7000-8000-000000000000"):
         refused = await act(eve, name, id, **given)
         assert refused == {"conversation": None, "errors": [{"code": "NOT_FOUND", "path": ["id"]}]}

@@ -18,6 +18,7 @@ from app.settings import Settings
 from tests.factories.accounts import Person
 from tests.factories.audiences import Crowd
 from tests.factories.bulk_sends import drafted, template
+from tests.factories.quiet_hours import midday
 
 LIST = """query ($id: ID!, $status: RecipientStatus, $first: Int! = 20, $after: String) {
   bulkSendRecipients(id: $id, status: $status, first: $first, after: $after) {
@@ -128,6 +129,7 @@ async def test_what_waits_says_for_what(ana: Person, sent: Sent) -> None:
         account_id=sent.crowd.account_id,
     )
     assert (await all_pages(ana, sent.id, 10))[0]["reason"] is None
+    await midday(ana)
     await sent.crowd.sql(USED_UP, account_id=sent.crowd.account_id)
     (held,) = await all_pages(ana, sent.id, 10)
     assert held["reason"].startswith("DAILY_LIMIT: ")
