@@ -35,7 +35,7 @@ async def tight(servers: None) -> AsyncIterator[Api]:
         SALESPAD_EXTENSION_REQUESTS_PER_MINUTE=str(EXTENSION),
         SALESPAD_POOL_SIZE="1",
         SALESPAD_POOL_WAIT_S="0.3",
-        SALESPAD_OPERATION_TIMEOUT_S="1.5",
+        SALESPAD_OPERATION_TIMEOUT_S="3",
     ) as api:
         yield api
 
@@ -111,7 +111,7 @@ async def test_operations_of_a_socket_count_as_requests(ana: Person, tight: Api)
 async def test_a_full_pool_and_a_slow_operation_are_503(
     ana: Person, eve: Person, doors: Doors, tight: Api
 ) -> None:
-    """The one connection waits for a lock: the other request waits 0.3 s for it, the operation itself ends at 1.5 s."""
+    """The one connection waits for a lock: the other request waits 0.3 s for it, the operation itself ends at 3 s."""
     async with at(tight, ana) as slow, at(tight, eve) as other:
         async with feed_locked(doors, ana):
             started = time.monotonic()
@@ -120,9 +120,9 @@ async def test_a_full_pool_and_a_slow_operation_are_503(
             while refused.status_code == 200:  # it came before the other one had the connection
                 refused = await other.post("{ tags { id } }")
             assert is_unavailable(refused)
-            assert time.monotonic() - started < 1.4
+            assert not stuck.done()
             assert is_unavailable(await stuck)
-            assert 1.4 < time.monotonic() - started < 4
+            assert 2.9 < time.monotonic() - started < 15
         assert (await slow.run("{ tags { name } }"))["tags"] == []
         assert (await slow.run(CREATE_TAG, {"name": "stuck"}))["createTag"]["errors"] == []
 
@@ -134,7 +134,7 @@ async def test_a_slow_operation_over_a_socket_ends_in_time(ana: Person, doors: D
             with pytest.raises(GraphQLRefused) as refused:
                 await anext(aiter(socket.subscribe(CREATE_TAG, {"name": "stuck"})))
             assert refused.value.code == "UNAVAILABLE"
-            assert 1.4 < time.monotonic() - started < 4
+            assert 2.9 < time.monotonic() - started < 15
         payload = await anext(aiter(socket.subscribe(CREATE_TAG, {"name": "stuck"})))
         assert payload["data"]["createTag"]["errors"] == []
 

@@ -112,4 +112,4 @@ async def is_refused(visitor: Visitor, token: str) -> object:
     async def refused() -> bool:
         return not await is_taken(visitor, token)
 
-    return await eventually(refused, timeout_s=3, what="the end of a token with the old role")
+    return await eventually(refused, timeout_s=10, what="the end of a token with the old role")

@@ -35,7 +35,7 @@ async def test_it_is_closed_when_the_token_expires(ana: Person) -> None:
         async with open_socket(api.ws_url, person.token) as socket:
             code, at = await closed(socket)
         assert code == 4403
-        assert 0 <= at - expires_at < 1
+        assert 0 <= at - expires_at < 10
         with pytest.raises(websockets.ConnectionClosed) as refused:
             async with open_socket(api.ws_url, person.token):
                 pass
@@ -61,7 +61,7 @@ async def test_it_is_closed_soon_after_sign_out(ana: Person, api_server: Api) ->
         (tag,) = await create_tags(other_session, ["after"])
         assert (await anext(left))["data"]["feed"]["ids"] == [tag]
     assert [code for code, _ in codes] == [4403, 4403]
-    assert all(at - signed_out < 2 for _, at in codes)
+    assert all(at - signed_out < 10 for _, at in codes)
 
 
 @pytest.mark.parametrize("token", [None, "", "nonsense", "a.b.c"])

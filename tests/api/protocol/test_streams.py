@@ -144,7 +144,7 @@ async def test_it_ends_when_the_token_expires() -> None:
             refused, ended = await stream.rest()
             at = time.time()
     assert (code_of(refused), ended) == ("UNAUTHENTICATED", COMPLETE)
-    assert 0 <= at - expires_at < 1
+    assert 0 <= at - expires_at < 10
 
 
 async def test_it_ends_when_its_session_does(ana: Person, stream: Stream) -> None:
@@ -152,7 +152,7 @@ async def test_it_ends_when_its_session_does(ana: Person, stream: Stream) -> Non
     async with follow(other_session, FEED) as unharmed:
         await unharmed.event()
         assert (await ana.run(SIGN_OUT, {"token": ana.refresh_token}))["signOut"]["ok"]
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             refused, ended = await stream.rest()
         assert (code_of(refused), ended) == ("UNAUTHENTICATED", COMPLETE)
         (tag,) = await create_tags(other_session, ["after"])
