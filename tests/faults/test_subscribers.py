@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from sqlalchemy import text
 
+from app.common.feed.hub import BELL_S
 from app.common.work import Doors
 from tests.factories.accounts import Person
 from tests.factories.conversations import inbound, open_conversation
@@ -138,7 +139,8 @@ async def test_f8_redis_hangs_and_an_api_stands_still() -> None:
             print(f"F8 {name}: p50 {waits[10]:.0f} ms, worst {waits[-1]:.0f} ms, found by poll {polled:.0f}")
     assert figures["calm"][1] <= 1
     assert figures["hangs"][1] > 0
-    assert figures["hangs"][0] <= (POLL_S + 0.5) * 1000
+    # The poll, its wait for a bell on the way, and two seconds for which this machine may stand still.
+    assert figures["hangs"][0] <= (POLL_S + BELL_S + 2) * 1000
 
 
 async def standing_still(api: Api, seconds: float) -> None:
