@@ -51,7 +51,9 @@ def main(source: str, target: str) -> int:
     except (TooLarge, MemoryError):
         return TOO_LARGE
     except OSError as error:
-        return DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else BROKEN
+        if error.errno == errno.EFBIG:
+            return TOO_LARGE
+        return DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else BROKEN
     except Exception:  # noqa: BLE001 - a broken workbook fails anywhere in its reader, in any way
         return BROKEN
     return WRITTEN
@@ -61,6 +63,7 @@ def limit_this_process() -> None:
     if resource is not None:
         resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
         resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_S, MAX_CPU_S))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_UNPACKED, MAX_UNPACKED))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

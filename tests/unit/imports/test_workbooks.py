@@ -34,8 +34,12 @@ def save(path: Path, rows: list[list[object]]) -> Path:
     return path
 
 
-def with_texts(path: Path, n: int) -> Path:
-    """The workbook with so many shared texts of 10,000 characters, which its reader has to hold."""
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+SHEET = f'<worksheet xmlns="{MAIN}"><sheetData>{{}}</sheetData></worksheet>'
+
+
+def with_texts(path: Path, n: int, *, size: int = 10_000, rows: int = 0) -> Path:
+    """The workbook with so many shared texts, which its reader has to hold; the first in each of so many rows."""
     kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
     override = f'<Override PartName="/xl/sharedStrings.xml" ContentType="{kind}"/></Types>'
     swollen = path.with_name("swollen.xlsx")
@@ -44,12 +48,14 @@ def with_texts(path: Path, n: int) -> Path:
             content = old.read(name)
             if name == "[Content_Types].xml":
                 content = content.replace(b"</Types>", override.encode())
+            if rows and name == "xl/worksheets/sheet1.xml":
+                content = SHEET.format('<row><c t="s"><v>0</v></c></row>' * rows).encode()
             if name != "xl/sharedStrings.xml":
                 new.writestr(name, content)
         with new.open("xl/sharedStrings.xml", "w") as texts:
-            texts.write(b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">')
+            texts.write(f'<sst xmlns="{MAIN}">'.encode())
             for at in range(n):
-                texts.write(f"<si><t>{at}{'x' * 10_000}</t></si>".encode())
+                texts.write(f"<si><t>{at}{'x' * size}</t></si>".encode())
             texts.write(b"</sst>")
     return swollen
 
@@ -85,21 +91,38 @@ def test_an_empty_sheet(tmp_path: Path) -> None:
     assert refused.value.problem is FileProblem.EMPTY
 
 
+def limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *limits: tuple[str, str]) -> None:
+    """The same program with less: what a monster of a workbook would take is beyond any limit."""
+    source = Path(workbook_child.__file__).read_text()
+    for told, less in limits:
+        assert told in source
+        source = source.replace(told, less)
+    small = tmp_path / "small.py"
+    small.write_text(source)
+    monkeypatch.setattr(workbook_child, "__file__", str(small))
+
+
 def test_too_many_texts_end_the_reader_and_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same program with less memory: what a monster of a workbook would take is beyond any limit."""
-    source = Path(workbook_child.__file__).read_text()
-    small = tmp_path / "small.py"
-    for told, less in (
+    less = (
         ("MAX_MEMORY = 2**30", "MAX_MEMORY = 96 * 2**20"),
         ("64 * 2**20, 100", "64 * 2**20, 10_000"),
-    ):
-        assert told in source
-        source = source.replace(told, less)
-    small.write_text(source)
-    monkeypatch.setattr(workbook_child, "__file__", str(small))
+    )
+    limit(monkeypatch, tmp_path, *less)
     path = with_texts(save(tmp_path / "a.xlsx", [["Nome"], ["Ana"]]), 12_000)
+    with pytest.raises(UnreadableFile) as refused:
+        read(path)
+    assert refused.value.problem is FileProblem.TOO_LARGE_UNPACKED
+    assert list(tmp_path.glob("*.csv*")) == []
+
+
+def test_one_text_in_every_row_is_not_written_beyond_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The workbook has it once: what its archive says of itself is small."""
+    limit(monkeypatch, tmp_path, ("MAX_UNPACKED = 2 * 2**30", "MAX_UNPACKED = 2**20"))
+    path = with_texts(save(tmp_path / "a.xlsx", [["Nome"]]), 1, size=30_000, rows=500)
     with pytest.raises(UnreadableFile) as refused:
         read(path)
     assert refused.value.problem is FileProblem.TOO_LARGE_UNPACKED
