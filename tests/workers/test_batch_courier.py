@@ -157,6 +157,23 @@ async def test_a_zone_that_the_database_has_never_heard_of_stops_nobody(desk: Ba
         assert await used_up(work, desk.workspace_id, desk.account_id) is not None
 
 
+async def test_a_zone_that_is_set_after_the_launch_keeps_its_quiet_hours(desk: BatchDesk) -> None:
+    """Its day is never that of the zone it was taken in with: 26 hours are between them."""
+    first = (await desk.rows())[0]
+    await desk.sql("UPDATE delivery SET time_zone = 'Etc/GMT+12' WHERE workspace_id = :workspace_id")
+    await desk.sql(
+        "UPDATE workspace SET quiet_weekdays = ("
+        "SELECT array_remove(array_remove(array[1, 2, 3, 4, 5, 6, 7], d), 1 + d % 7) "
+        "FROM (SELECT extract(isodow FROM now() AT TIME ZONE 'Etc/GMT-14')::int AS d) x) WHERE id = :workspace_id"
+    )
+    await desk.sql("UPDATE lead SET time_zone = 'Etc/GMT-14' WHERE id = :id", id=first.lead_id)
+    assert await desk.deliver() == 2
+    row = (await desk.rows())[0]
+    assert (row.status, row.is_due, row.time_zone) == ("queued", False, "Etc/GMT-14")
+    await desk.due_now()
+    assert await desk.claims(desk.courier()) == [], "the claim goes by it too"
+
+
 async def test_a_lead_that_changed_since_it_was_read_is_rendered_anew(desk: BatchDesk) -> None:
     _, second, _ = await desk.rows()
     desk.meanwhile(

@@ -66,6 +66,7 @@ BEGIN = """
 WITH {recorded} held AS (
     SELECT d.id, d.account_id, d.send_batch_id, d.step, d.visit, d.run_at, b.status AS batch_status, b.author_id,
         l.id AS lead_id, l.name AS lead_name, l.version AS lead_version, l.email AS address,
+        l.time_zone AS lead_zone,
         a.channel, a.smtp_secret, a.name AS account_name, a.address AS account_address, a.status AS account_status,
         w.locale,
         '<' || d.id::text || '@' || split_part(a.address, '@', -1) || '>' AS rfc_message_id,
@@ -111,6 +112,7 @@ WITH {recorded} held AS (
     UPDATE delivery d SET status = CASE WHEN h.waits_for IS NULL THEN 'canceled' ELSE 'queued' END,
         error = CASE WHEN h.waits_for IS NULL THEN h.canceled_for ELSE d.error END,
         run_at = CASE WHEN h.waits_for IS NULL THEN d.run_at ELSE {run_at} END, quiet_until = h.quiet_until,
+        time_zone = coalesce(h.lead_zone, d.time_zone),
         attempt = greatest(d.attempt - 1, 0), token = NULL, lease_until = NULL
     FROM decided h
     WHERE d.workspace_id = cast(:workspace_id as uuid) AND d.id = h.id

@@ -26,7 +26,9 @@ END"""  # noqa: S608 - constants of ours
 (the batch's making) and the chunk that takes them in is found here."""
 QUIET_UNTIL = """
 CASE WHEN b.id IS NOT NULL
-    THEN quiet_until(now(), coalesce(d.time_zone, w.time_zone), w.quiet_from, w.quiet_to, w.quiet_weekdays)
+    THEN quiet_until(
+        now(), coalesce(l.time_zone, d.time_zone, w.time_zone), w.quiet_from, w.quiet_to, w.quiet_weekdays
+    )
 END"""
 
 WAITS_FOR = f"""

@@ -37,7 +37,7 @@ INTEND = Statement(
                 d.send_batch_id, d.origin_kind <> 'MESSAGE' AS may_opt_out, b.status AS batch_status, w.locale,
                 {quiet_until} AS quiet_until,
                 m.status AS shown, m.subject, m.body, coalesce(m.not_before, m.created_at) AS dated,
-                c.contact_address, l.name AS lead_name,
+                c.contact_address, l.name AS lead_name, l.time_zone AS lead_zone,
                 a.channel, a.smtp_secret, a.name AS account_name, a.address AS account_address,
                 a.status AS account_status,
                 '<' || d.id::text || CASE WHEN d.resend > 0 THEN '-' || d.resend::text ELSE '' END || '@'
@@ -61,7 +61,8 @@ INTEND = Statement(
             FROM held h WHERE h.refusal IS NOT NULL AND h.waits_for IS NULL
         ), postponed AS (
             UPDATE delivery d SET status = 'queued', attempt = greatest(d.attempt - 1, 0), token = NULL,
-                lease_until = NULL, run_at = {run_at}, quiet_until = h.quiet_until
+                lease_until = NULL, run_at = {run_at}, quiet_until = h.quiet_until,
+                time_zone = coalesce(h.lead_zone, d.time_zone)
             FROM held h
             WHERE d.workspace_id = cast(:workspace_id as uuid) AND d.id = h.id AND h.waits_for IS NOT NULL
         ), dropped AS (
