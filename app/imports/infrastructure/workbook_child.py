@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time
 from itertools import chain, islice
 from typing import Any
+from xml.parsers import expat
 
 try:
     import resource
@@ -21,6 +22,8 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 WRITTEN, BROKEN, TOO_LARGE, DISK_FULL = 0, 71, 72, 73
+NO_MEMORY = expat.errors.codes[expat.errors.XML_ERROR_NO_MEMORY]
+"""The code of a ParseError: where memory ends, the reader of XML says so in its own way."""
 MAX_MEMORY = 2**30
 MAX_CPU_S = 900
 MAX_UNPACKED = 2 * 2**30
@@ -54,8 +57,8 @@ def main(source: str, target: str) -> int:
         if error.errno == errno.EFBIG:
             return TOO_LARGE
         return DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else BROKEN
-    except Exception:  # noqa: BLE001 - a broken workbook fails anywhere in its reader, in any way
-        return BROKEN
+    except Exception as error:  # noqa: BLE001 - a broken workbook fails anywhere in its reader, in any way
+        return TOO_LARGE if getattr(error, "code", None) == NO_MEMORY else BROKEN
     return WRITTEN
 
 

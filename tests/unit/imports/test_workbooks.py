@@ -117,6 +117,21 @@ def test_too_many_texts_end_the_reader_and_nobody_else(
     assert list(tmp_path.glob("*.csv*")) == []
 
 
+def test_where_the_reader_of_xml_is_out_of_memory_the_workbook_is_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which of the two meets the limit is a matter of bytes."""
+    limit(
+        monkeypatch,
+        tmp_path,
+        ("        check_size(source)", "        raise ParseError"),
+        ('"""A program', 'class ParseError(SyntaxError):\n    code = 1\n\n"""A program'),
+    )
+    with pytest.raises(UnreadableFile) as refused:
+        read(save(tmp_path / "a.xlsx", [["Nome"]]))
+    assert refused.value.problem is FileProblem.TOO_LARGE_UNPACKED
+
+
 def test_one_text_in_every_row_is_not_written_beyond_the_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
