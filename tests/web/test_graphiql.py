@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, Route, expect
+from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from app.embedded import web_assets
 from tests.factories.inbound import letter
@@ -298,6 +299,31 @@ async def test_a_session_answered_in_the_editor_is_picked_up(browser: Browser, a
     await visitor.page.get_by_role("button", name="Sign out").click()
     await expect(visitor.page.get_by_role("status")).to_contain_text("Not signed in")
     await expect(visitor.page.get_by_label("E-mail")).to_be_focused()
+    assert visitor.problems == []
+
+
+async def test_nothing_is_run_before_the_editors_are_there(browser: Browser, api_server: Api) -> None:
+    visitor = await visit(browser, api_server)
+    asked, may_come = asyncio.Event(), asyncio.Event()
+
+    async def late(route: Route) -> None:
+        asked.set()
+        await may_come.wait()
+        await route.continue_()
+
+    await visitor.page.route("**/monaco-editor-*.js", late)
+    await visitor.page.reload()
+    await asyncio.wait_for(asked.wait(), timeout=60)
+    await visitor.create_account(new_email())
+    tab = visitor.page.locator("[role=tab]").filter(has_text="Feed")
+    await expect(tab).to_be_visible()
+    with pytest.raises(PlaywrightTimeoutError):
+        await tab.click(timeout=500)
+
+    may_come.set()
+    await visitor.open_tab("Feed")
+    await visitor.run()
+    await visitor.expect_answer("HEARTBEAT")
     assert visitor.problems == []
 
 

@@ -3,6 +3,7 @@ import 'graphiql/setup-workers/vite';
 import 'graphiql/style.css';
 import './style.css';
 
+import { useMonaco } from '@graphiql/react';
 import { GraphiQL } from 'graphiql';
 import { StrictMode, useSyncExternalStore } from 'react';
 import { createRoot } from 'react-dom/client';
@@ -18,10 +19,13 @@ const fetcher = createFetcher(session);
 
 function Page() {
   const current = useSyncExternalStore(session.subscribe, () => session.current);
+  // The editors arrive after the page. Until then GraphiQL would run nothing, and say nothing; and a tab chosen meanwhile would
+  // be filled with the first one's text.
+  const isReady = useMonaco(({ monaco }) => Boolean(monaco));
   return (
     <>
       <SessionBar session={session} current={current} />
-      <main aria-label={labels.editors}>
+      <main aria-label={labels.editors} aria-busy={!isReady} inert={!isReady}>
         {/* sessionStorage: a password typed into a query does not stay behind on this machine. */}
         <GraphiQL
           fetcher={fetcher}
