@@ -1,13 +1,16 @@
 """Files from their first look to their end, in a database that no other worker is on."""
 
+from io import BytesIO
 from pathlib import Path
 
 import asyncpg
+import openpyxl
 import pytest
 from sqlalchemy import text
 
 from app.common.leases import LostLease
 from app.common.work import Doors
+from app.imports.infrastructure.reading import WORKBOOK
 from app.imports.wiring import end_forgotten_imports, import_jobs
 from app.settings import Settings
 from tests.factories.file_imports import ImportDesk
@@ -22,6 +25,7 @@ CREATE FUNCTION breaks() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCE
 CREATE CONSTRAINT TRIGGER breaks AFTER UPDATE OF counts ON import_job DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
     WHEN (NEW.processed_rows > 500) EXECUTE FUNCTION breaks();
 """
+BREAK_OF_PHASE = BREAK.replace("counts", "phase").replace("NEW.processed_rows > 500", "NEW.phase = 'RUN'")
 MEND = "DROP TRIGGER breaks ON import_job; DROP FUNCTION breaks();"
 SUPPRESS = text(
     "INSERT INTO suppression (workspace_id, value, reason) VALUES (:workspace_id, 'no@example.com', 'MANUAL')"
@@ -231,6 +235,31 @@ async def test_utf_16_is_rewritten_where_it_lies(desk: ImportDesk) -> None:
     )
     parts = desk.settings.files_folder / "parts"
     assert list(parts.iterdir()) == []
+
+
+async def test_a_workbook_whose_worker_dies_between_its_rewriting_and_the_commit(desk: ImportDesk) -> None:
+    """The next one finds a text in its place. Its cells are full of semicolons."""
+    book = openpyxl.Workbook()
+    for n in range(4):
+        book.active.append([f"Ana; {n}; a; b", f"ana{n}@example.com"] if n else ["Nome; a; b; c", "E-mail"])
+    written = BytesIO()
+    book.save(written)
+    mapping = [("Nome; a; b; c", "NAME"), ("E-mail", "EMAIL")]
+    id = await desk.start(written.getvalue(), mapping=mapping)
+    await as_owner(desk, BREAK_OF_PHASE)
+    claim = await desk.claim()
+    assert claim is not None
+    with pytest.raises(asyncpg.RaiseError):
+        await desk.engine.run(desk.doors, desk.settings, claim, lambda: False)
+    state = await desk.state(id)
+    assert (state["phase"], state["columns"]) == ("ANALYZE", [])
+    assert desk.path(state["file_id"]).read_bytes()[:4] != WORKBOOK, "it was rewritten"
+    await as_owner(desk, MEND)
+    async with desk.doors.open_system() as system:
+        await import_jobs.retry_later(system, claim, error="broken", wait_s=0)
+    await desk.finish()
+    assert await desk.check(id) == {"CREATED": 3}
+    assert (await desk.state(id))["columns"] == ["Nome; a; b; c", "E-mail"]
 
 
 async def test_a_worker_told_to_stop_leaves_an_analysis_to_the_next(desk: ImportDesk) -> None:

@@ -74,10 +74,9 @@ class _Look:
         return self.header == 0 and len(header) > 1 and names and not looks_like_data(header)
 
 
-def find_dialect(path: Path, kind: TextKind, *, delimiter: str | None) -> tuple[Dialect, Sequence[str]]:
-    """With the columns; `delimiter`: it is known. Raises UnreadableFile."""
-    start, told = _separator_line(path, kind)
-    delimiter = delimiter or told
+def find_dialect(path: Path, kind: TextKind) -> tuple[Dialect, Sequence[str]]:
+    """With the columns. Raises UnreadableFile."""
+    start, delimiter = _separator_line(path, kind)
     looks = {one: _look(path, kind, start, one) for one in ([delimiter] if delimiter else DELIMITERS)}
     best = max(looks, key=lambda one: looks[one].score)
     if not delimiter and looks[best].score < (LEAST_UNDER_HEADER if looks[best].is_headed else LEAST):

@@ -69,13 +69,13 @@ def text_kind(path: Path) -> TextKind:
         count = _count(file, head.removeprefix(codecs.BOM_UTF8) if has_mark else head)
     if count.is_empty:
         raise UnreadableFile(FileProblem.EMPTY)
-    if has_mark:
-        return TextKind("utf-8", len(codecs.BOM_UTF8))
-    if count.nuls and (by_nuls := _utf_16_by_nuls(count)):
+    if not has_mark and count.nuls and (by_nuls := _utf_16_by_nuls(count)):
         return TextKind(by_nuls, 0)
     controls = len(head) - len(head.translate(None, CONTROLS))
     if controls > MANY_CONTROLS * len(head) or count.nuls > MANY_NULS * count.size:
         raise UnreadableFile(FileProblem.NOT_A_TABLE)
+    if has_mark:
+        return TextKind("utf-8", len(codecs.BOM_UTF8))
     # Bytes of another encoding are hardly ever right UTF-8 by chance; and a broken byte is its row's error, where
     # taking the rest for cp1252 would garble every other name and tell nobody.
     is_utf_8 = count.characters >= count.broken

@@ -66,7 +66,7 @@ async def look_at(path: Path, part: Path, keep_on: Callable[[], Awaitable[None]]
 
     def act() -> Look:
         try:
-            return _look_at(path, part)
+            return _look_at(path, part, is_nobodys)
         finally:
             if is_nobodys.is_set():
                 part.unlink(missing_ok=True)
@@ -79,13 +79,14 @@ async def look_at(path: Path, part: Path, keep_on: Callable[[], Awaitable[None]]
         return looking.result()
     finally:
         is_nobodys.set()
+        looking.cancel()
 
 
-def _look_at(path: Path, part: Path) -> Look:
+def _look_at(path: Path, part: Path, is_nobodys: Event) -> Look:
     try:
         with open(path, "rb") as file:
             is_workbook = file.read(len(WORKBOOK)) == WORKBOOK
-        analysis, is_rewritten = analyse(path, is_workbook=is_workbook, rewritten=part)
+        analysis, is_rewritten = analyse(path, is_workbook=is_workbook, rewritten=part, is_nobodys=is_nobodys)
     except FileNotFoundError:
         raise UnreadableFile(FileProblem.FILE_GONE) from None
     if not is_rewritten:

@@ -44,6 +44,7 @@ def rewrite_utf_16(path: Path, kind: TextKind, rewritten: Path) -> None:
     """Half a pair of surrogates stays what it is: no character, and so its row's error. Raises UnreadableFile."""
     decoder = codecs.getincrementaldecoder(kind.encoding)("surrogatepass")
     with open_file(path) as file, written_whole(rewritten) as part, open(part, "wb") as text:
+        text.write(codecs.BOM_UTF8)  # or one broken character could make another encoding of it
         file.seek(kind.start)
         while block := file.read(BLOCK):
             text.write(decoder.decode(block).encode(errors="surrogatepass"))

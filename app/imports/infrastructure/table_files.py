@@ -6,6 +6,7 @@ Both hold little more than a block of it, whatever its size, and wait for the di
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 from app.imports.domain.dialect import (
     MAX_CELL,
@@ -20,7 +21,7 @@ from app.imports.domain.dialect import (
 )
 from app.imports.domain.outcomes import RowCode, RowProblem
 from app.imports.infrastructure.dialects import find_dialect
-from app.imports.infrastructure.encodings import TextKind, open_file, text_kind
+from app.imports.infrastructure.encodings import open_file, text_kind
 from app.imports.infrastructure.records import RecordReader
 from app.imports.infrastructure.rewriting import rewrite_utf_16
 from app.imports.infrastructure.workbook import rewrite_workbook
@@ -28,19 +29,19 @@ from app.imports.infrastructure.workbook import rewrite_workbook
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
-def analyse(path: Path, *, is_workbook: bool, rewritten: Path) -> tuple[Analysis, bool]:
-    """True: `rewritten` was written and is to be read from now on. Raises UnreadableFile; again is harmless."""
-    is_rewritten = True
-    if is_workbook:
-        rewrite_workbook(path, rewritten)
-    elif (kind := text_kind(path)).is_utf_16:
-        rewrite_utf_16(path, kind, rewritten)
-    else:
-        is_rewritten = False
-    if is_rewritten:
-        text_kind(rewritten)  # EMPTY is told of it too
-        path, kind = rewritten, TextKind("utf-8", 0)
-    dialect, columns = find_dialect(path, kind, delimiter="," if is_workbook else None)
+def analyse(
+    path: Path, *, is_workbook: bool, rewritten: Path, is_nobodys: Event | None = None
+) -> tuple[Analysis, bool]:
+    """True: `rewritten` was written and is to be read from now on; who looks at that finds the same. `is_nobodys`: then
+    no workbook is read any longer. Raises UnreadableFile; again is harmless."""
+    kind = None if is_workbook else text_kind(path)
+    if is_rewritten := kind is None or kind.is_utf_16:
+        if kind is None:
+            rewrite_workbook(path, rewritten, is_nobodys)
+        else:
+            rewrite_utf_16(path, kind, rewritten)
+        path, kind = rewritten, text_kind(rewritten)
+    dialect, columns = find_dialect(path, kind)
     preview: list[list[str]] = []
     total = 0
     rows = read_rows(path, dialect, len(columns), offset=dialect.data_offset, n=1)

@@ -89,6 +89,8 @@ def write(source: str, target: str) -> None:
     first = list(islice(rows, TRIED_ROWS))
     width = max(map(len, first), default=0)
     with open(target, "w", encoding="utf-8", errors="surrogatepass", newline="") as file:
+        if first:
+            file.write("\ufeffsep=,\r\n")  # as Excel would say it: whoever reads this guesses nothing
         writer = csv.writer(file, lineterminator="\r\n")  # else a bare "\r" stands without quotes
         for n, cells in enumerate(chain(first, rows), start=1):
             writer.writerow(cells + [""] * (width - len(cells)))
@@ -113,11 +115,12 @@ def first_sheet(source: str) -> Iterator[Sequence[object]]:
     os.environ["OPENPYXL_LXML"] = "False"
     import openpyxl
 
-    book = openpyxl.load_workbook(source, read_only=True, data_only=True, keep_links=False)
-    sheets: list[Any] = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
-    sheet = (sheets or book.worksheets)[0]
-    sheet.reset_dimensions()  # what the file says of its size may be wrong
-    yield from sheet.iter_rows(values_only=True)
+    with open(source, "rb") as file:  # of a path it would judge the ending, and uploads have none
+        book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        sheets: list[Any] = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
+        sheet = (sheets or book.worksheets)[0]
+        sheet.reset_dimensions()  # what the file says of its size may be wrong
+        yield from sheet.iter_rows(values_only=True)
 
 
 def text_of(value: object) -> str:

@@ -10,12 +10,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import openpyxl
 import pytest
 from sqlalchemy import text
 
 from app.settings import Settings
 from tests.factories.accounts import Person, sign_up
-from tests.factories.files import uploaded
+from tests.factories.files import XLSX_TYPE, uploaded
 from tests.factories.import_files import start, steer
 from tests.fixtures.databases import OwnDatabase, own_database
 from tests.fixtures.graphql import open_socket
@@ -35,8 +36,15 @@ MAX_STEP = 20_000
 HEAD = "Nome;E-mail;Telefone;Empresa"
 
 
-async def begin(person: Person, content: bytes, *, name: str = "pessoas.csv", **fields: Any) -> str:
-    token = (await uploaded(person, content, media_type="text/csv", name=name))["uploadToken"]
+async def begin(
+    person: Person,
+    content: bytes,
+    *,
+    name: str = "pessoas.csv",
+    media_type: str = "text/csv",
+    **fields: Any,
+) -> str:
+    token = (await uploaded(person, content, media_type=media_type, name=name))["uploadToken"]
     payload = await start(person, token, **fields)
     assert payload["errors"] == [], payload
     return str(payload["leadImport"]["id"])
@@ -200,6 +208,27 @@ def test_every_sample_is_expected() -> None:
     assert sorted(path.name for path in SAMPLES.glob("*.csv")) == sorted(EXPECTED)
 
 
+async def test_a_workbook_becomes_leads_and_a_report(
+    api_server: Api, worker: Worker, http: httpx.AsyncClient, ana: Person
+) -> None:
+    book = openpyxl.Workbook()
+    for row in (HEAD.split(";"), ["Rui", "rui@exemplo.com.br", 11987650111.0], ["Sônia", "nobody"]):
+        book.active.append(row)
+    written = io.BytesIO()
+    book.save(written)
+    shown = await imported(api_server, ana, written.getvalue(), name="pessoas.xlsx", media_type=XLSX_TYPE)
+    assert (shown["failure"], shown["fileName"], counts(shown)) == (
+        None,
+        "pessoas.xlsx",
+        {"CREATED": 1, "REJECTED": 1},
+    )
+    assert [told(lead) for lead in await leads(ana)] == [
+        ("Rui", None, None, ["EMAIL rui@exemplo.com.br", "PHONE +5511987650111"], [])
+    ]
+    _, (headings, line) = await report(http, shown, delimiter=",")
+    assert (headings[:4], line[:6]) == (HEAD.split(";"), ["Sônia", "nobody", "", "", "2", "INVALID_EMAIL"])
+
+
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 async def test_what_people_export_becomes_leads(
     api_server: Api, worker: Worker, ana: Person, name: str
@@ -281,13 +310,15 @@ async def test_what_is_canceled_stays_and_can_be_taken_back(slowly: OwnDatabase)
     assert [lead["name"] for lead in await leads(person)] == ["Conhecida"]
 
 
-async def report(http: httpx.AsyncClient, shown: dict[str, Any]) -> tuple[str, list[list[str]]]:
+async def report(
+    http: httpx.AsyncClient, shown: dict[str, Any], *, delimiter: str = ";"
+) -> tuple[str, list[list[str]]]:
     """By its link alone."""
     url = urlsplit(shown["errorReportUrl"])
     answer = await http.get(f"{url.path}?{url.query}")
     assert answer.status_code == 200, answer.text
     given = answer.content.decode("utf-8-sig")
-    return given, list(csv.reader(io.StringIO(given, newline=""), delimiter=";"))
+    return given, list(csv.reader(io.StringIO(given, newline=""), delimiter=delimiter))
 
 
 async def test_errors_are_corrected_and_sent_again(

@@ -3,6 +3,7 @@
 import zipfile
 from datetime import date, datetime, time
 from pathlib import Path
+from threading import Event, Timer
 
 import openpyxl
 import pytest
@@ -10,12 +11,15 @@ import pytest
 from app.imports.domain.dialect import FileProblem, UnreadableFile
 from app.imports.infrastructure import workbook_child
 from app.imports.infrastructure.table_files import analyse, read_rows
+from app.imports.infrastructure.workbook import NobodyWaits, rewrite_workbook
 
 
 def read(path: Path) -> tuple[list[str], list[list[str]]]:
     rewritten = path.with_suffix(".csv")
     analysis, is_rewritten = analyse(path, is_workbook=True, rewritten=rewritten)
     assert is_rewritten
+    again = path.with_name("again")  # who looks after a worker that was killed before it said what it found
+    assert analyse(rewritten, is_workbook=False, rewritten=again) == (analysis, False)
     rows = read_rows(
         rewritten, analysis.dialect, len(analysis.columns), offset=analysis.dialect.data_offset, n=1
     )
@@ -42,7 +46,7 @@ def with_texts(path: Path, n: int, *, size: int = 10_000, rows: int = 0) -> Path
     """The workbook with so many shared texts, which its reader has to hold; the first in each of so many rows."""
     kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
     override = f'<Override PartName="/xl/sharedStrings.xml" ContentType="{kind}"/></Types>'
-    swollen = path.with_name("swollen.xlsx")
+    swollen = path.with_name("swollen")
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(swollen, "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
             content = old.read(name)
@@ -71,7 +75,7 @@ def test_cells_are_texts(tmp_path: Path) -> None:
         [],
         ["_x000D_fim", None, None, None, None, "=1+1"],
     ]  # fmt: skip
-    columns, found = read(save(tmp_path / "a.xlsx", rows))
+    columns, found = read(save(tmp_path / "upload", rows))
     assert columns == ["Nome", "Telefone", "Desde", "Hora", "Ativo", "Valor"]
     assert found == [
         ['Ana, "A"\nPrado', "5511987650101", "2026-03-12", "09:30:00", "TRUE", "1234.5"],
@@ -82,12 +86,18 @@ def test_cells_are_texts(tmp_path: Path) -> None:
 
 
 def test_one_column_may_hold_commas(tmp_path: Path) -> None:
-    assert read(save(tmp_path / "a.xlsx", [["Nome"], ["Silva, Ana"]])) == (["Nome"], [["Silva, Ana"]])
+    assert read(save(tmp_path / "upload", [["Nome"], ["Silva, Ana"]])) == (["Nome"], [["Silva, Ana"]])
+
+
+def test_semicolons_in_every_cell_are_no_delimiter(tmp_path: Path) -> None:
+    rows = [["Nome", "a; b; c; d"], ["Ana", "1; 2; 3; 4"], ["Bia", "5; 6; 7; 8"]]
+    columns, found = read(save(tmp_path / "upload", [list(row) for row in rows]))
+    assert [columns, *found] == rows
 
 
 def test_an_empty_sheet(tmp_path: Path) -> None:
     with pytest.raises(UnreadableFile) as refused:
-        read(save(tmp_path / "a.xlsx", []))
+        read(save(tmp_path / "upload", []))
     assert refused.value.problem is FileProblem.EMPTY
 
 
@@ -110,7 +120,7 @@ def test_too_many_texts_end_the_reader_and_nobody_else(
         ("64 * 2**20, 100", "64 * 2**20, 10_000"),
     )
     limit(monkeypatch, tmp_path, *less)
-    path = with_texts(save(tmp_path / "a.xlsx", [["Nome"], ["Ana"]]), 12_000)
+    path = with_texts(save(tmp_path / "upload", [["Nome"], ["Ana"]]), 12_000)
     with pytest.raises(UnreadableFile) as refused:
         read(path)
     assert refused.value.problem is FileProblem.TOO_LARGE_UNPACKED
@@ -128,7 +138,7 @@ def test_where_the_reader_of_xml_is_out_of_memory_the_workbook_is_too_large(
         ('"""A program', 'class ParseError(SyntaxError):\n    code = 1\n\n"""A program'),
     )
     with pytest.raises(UnreadableFile) as refused:
-        read(save(tmp_path / "a.xlsx", [["Nome"]]))
+        read(save(tmp_path / "upload", [["Nome"]]))
     assert refused.value.problem is FileProblem.TOO_LARGE_UNPACKED
 
 
@@ -137,8 +147,20 @@ def test_one_text_in_every_row_is_not_written_beyond_the_limit(
 ) -> None:
     """The workbook has it once: what its archive says of itself is small."""
     limit(monkeypatch, tmp_path, ("MAX_UNPACKED = 2 * 2**30", "MAX_UNPACKED = 2**20"))
-    path = with_texts(save(tmp_path / "a.xlsx", [["Nome"]]), 1, size=30_000, rows=500)
+    path = with_texts(save(tmp_path / "upload", [["Nome"]]), 1, size=30_000, rows=500)
     with pytest.raises(UnreadableFile) as refused:
         read(path)
     assert refused.value.problem is FileProblem.TOO_LARGE_UNPACKED
+    assert list(tmp_path.glob("*.csv*")) == []
+
+
+def test_a_reader_that_nobody_waits_for_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of an import that was canceled: else this would never end."""
+    endless = "        check_size(source)\n        while True: threading.Event().wait(1)"
+    limit(monkeypatch, tmp_path, ("        check_size(source)", endless))
+    is_nobodys = Event()
+    path = save(tmp_path / "upload", [["Nome"], ["Ana"]])
+    Timer(0.5, is_nobodys.set).start()
+    with pytest.raises(NobodyWaits):
+        rewrite_workbook(path, tmp_path / "a.csv", is_nobodys)
     assert list(tmp_path.glob("*.csv*")) == []
