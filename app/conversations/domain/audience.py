@@ -112,37 +112,70 @@ class Aftermath(StrEnum):
     """What came of a message that was handed over."""
 
     HARD_BOUNCE = "HARD_BOUNCE"
+    SOFT_BOUNCE = "SOFT_BOUNCE"
     COMPLAINT = "COMPLAINT"
 
 
-READABLE: Mapping[str, str] = {
-    Waiting.QUIET_HOURS: "These are quiet hours where the lead lives: it leaves when they end.",
-    Reason.ACCOUNT_DISCONNECTED: "The channel account was disconnected.",
-    Reason.ACCOUNT_NEEDS_REAUTH: "The channel account's login was refused.",
-    Reason.LEAD_DELETED: "The lead was deleted before its turn came.",
-    Reason.SUPPRESSED: "The address is suppressed: unsubscribed, bounced, or stopped by hand.",
-    Reason.CANCELED_BY_USER: "Somebody canceled it.",
-    Reason.BULK_SEND_CANCELED: "The bulk send was canceled before its turn came.",
-    Reason.REPLIED: "The lead answered before its turn came.",
-    Reason.NO_ADDRESS: "The lead has lost its address since the launch.",
-    Reason.SAME_ADDRESS: "Somebody with the same address was written to.",
-    Reason.SAME_PERSON: "It was merged with a lead that was written to.",
-    Reason.MISSING_VARIABLE: "The lead has lost a value that the template needs.",
-    Reason.DAILY_LIMIT: "What the account, or its domain, may send a day is used up: it leaves on a later day.",
-    Reason.NO_ANSWER: "Nobody knows whether it went out: check, and send it again if it did not.",
-    Reason.SENDER_ERROR: "Something broke in the middle: check, and send it again if it did not go out.",
-    Reason.NO_WORKER: "No worker could take it up: send it again.",
-    Aftermath.HARD_BOUNCE: "It came back: the address does not take mail.",
-    Aftermath.COMPLAINT: "It was reported as spam.",
+READABLE: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        Waiting.QUIET_HOURS: "These are quiet hours where the lead lives: it leaves when they end.",
+        Reason.ACCOUNT_DISCONNECTED: "The channel account was disconnected.",
+        Reason.ACCOUNT_NEEDS_REAUTH: "The channel account's login was refused.",
+        Reason.LEAD_DELETED: "The lead was deleted before its turn came.",
+        Reason.SUPPRESSED: "The address is suppressed: unsubscribed, bounced, or stopped by hand.",
+        Reason.CANCELED_BY_USER: "Somebody canceled it.",
+        Reason.BULK_SEND_CANCELED: "The bulk send was canceled before its turn came.",
+        Reason.REPLIED: "The lead answered before its turn came.",
+        Reason.NO_ADDRESS: "The lead has lost its address since the launch.",
+        Reason.SAME_ADDRESS: "Somebody with the same address was written to.",
+        Reason.SAME_PERSON: "It was merged with a lead that was written to.",
+        Reason.MISSING_VARIABLE: "The lead has lost a value that the template needs.",
+        Reason.DAILY_LIMIT: "What the account, or its domain, may send a day is used up: it leaves on a later day.",
+        Reason.NO_ANSWER: "Nobody knows whether it went out: check, and send it again if it did not.",
+        Reason.SENDER_ERROR: "Something broke in the middle: check, and send it again if it did not go out.",
+        Reason.NO_WORKER: "No worker could take it up: send it again.",
+        Aftermath.HARD_BOUNCE: "It came back: the address does not take mail.",
+        Aftermath.SOFT_BOUNCE: "It came back this time; the address may take mail again.",
+        Aftermath.COMPLAINT: "It was reported as spam.",
+    },
+    "pt-BR": {
+        Waiting.QUIET_HOURS: "É horário de silêncio onde o lead está: sai quando ele terminar.",
+        Reason.ACCOUNT_DISCONNECTED: "A conta do canal foi desconectada.",
+        Reason.ACCOUNT_NEEDS_REAUTH: "O acesso da conta do canal foi recusado.",
+        Reason.LEAD_DELETED: "O lead foi excluído antes de chegar a sua vez.",
+        Reason.SUPPRESSED: "O endereço está suprimido: descadastrado, devolvido ou bloqueado à mão.",
+        Reason.CANCELED_BY_USER: "Alguém cancelou.",
+        Reason.BULK_SEND_CANCELED: "O envio foi cancelado antes de chegar a sua vez.",
+        Reason.REPLIED: "O lead respondeu antes de chegar a sua vez.",
+        Reason.NO_ADDRESS: "O lead perdeu o endereço depois do início do envio.",
+        Reason.SAME_ADDRESS: "Já se escreveu a alguém com o mesmo endereço.",
+        Reason.SAME_PERSON: "Foi mesclado com um lead a quem já se escreveu.",
+        Reason.MISSING_VARIABLE: "O lead perdeu um valor de que o modelo precisa.",
+        Reason.DAILY_LIMIT: "O que a conta, ou o domínio dela, pode enviar por dia já foi usado: sai em outro dia.",
+        Reason.NO_ANSWER: "Ninguém sabe se saiu: verifique e, se não saiu, envie de novo.",
+        Reason.SENDER_ERROR: "Algo falhou no meio: verifique e, se não saiu, envie de novo.",
+        Reason.NO_WORKER: "Nenhum processo pôde cuidar disto: envie de novo.",
+        Aftermath.HARD_BOUNCE: "Voltou: o endereço não recebe e-mails.",
+        Aftermath.SOFT_BOUNCE: "Voltou desta vez; o endereço pode voltar a receber e-mails.",
+        Aftermath.COMPLAINT: "Foi marcada como spam.",
+    },
 }
 
 
-def reason_told(error: str | None, *, has_bounced: bool, has_complained: bool) -> str | None:
+def reason_told(error: str | None, *, has_bounced: bool, has_complained: bool, locale: str) -> str | None:
     """A code, a colon, and what it means; what a provider said stands as it said it. `error` is the delivery's, or its
     message's."""
+    says = READABLE[locale]
     if has_complained:
-        error = Aftermath.COMPLAINT.value
+        error = Aftermath.COMPLAINT
     elif has_bounced:
-        return f"{Aftermath.HARD_BOUNCE}: {error or READABLE[Aftermath.HARD_BOUNCE]}"
-    says = READABLE.get(error or "")
-    return f"{error}: {says}" if says else error
+        return _bounce_told(error or "", says)
+    return f"{error}: {says[error]}" if error and error in says else error
+
+
+def _bounce_told(error: str, says: Mapping[str, str]) -> str:
+    """What we wrote of a report is a kind of bounce, and the report's status code."""
+    kind, _, code = error.partition(" ")
+    if kind not in (Aftermath.HARD_BOUNCE, Aftermath.SOFT_BOUNCE):
+        return f"{Aftermath.HARD_BOUNCE}: {error or says[Aftermath.HARD_BOUNCE]}"
+    return f"{kind}: {says[kind]} {code}".rstrip()

@@ -34,6 +34,7 @@ from app.leads.presentation.types import Lead, LeadFilter, lead_conditions
 from app.leads.wiring import stored_filter
 from app.outreach.application.audience import Plan
 from app.outreach.domain.bulk_send import BulkSendStatus, Draft
+from app.outreach.presentation.queries import viewers_locale
 from app.outreach.presentation.types import BURST, FILTER, RATE, START, Exclusion
 from app.outreach.wiring import audience_use_cases, bulk_sends_by_id
 from app.templates.presentation.types import RenderedTemplate
@@ -45,7 +46,7 @@ enum_type(
     "Where a recipient of a bulk send stands.",
     QUEUED="Waiting; `reason` says what for, or what went wrong where it was tried before.",
     SENDING="Being handed over.",
-    SENT="Handed over; `reason` says what came of it: HARD_BOUNCE or COMPLAINT.",
+    SENT="Handed over; `reason` says what came of it: HARD_BOUNCE, SOFT_BOUNCE or COMPLAINT.",
     FAILED="Refused for good.",
     UNKNOWN="Nobody knows whether it went out: check, and send it again.",
     CANCELED="Not sent.",
@@ -116,8 +117,8 @@ class PlanBulkSendInput:
 class BulkSendRecipient:
     status: RecipientStatus = strawberry.field(description="Where it stands.")
     reason: str | None = strawberry.field(
-        description="Why it stands there: a code, a colon, and what it means, or what the provider said. Null: nothing "
-        "went wrong."
+        description="Why it stands there: a code, a colon, and what it means in the viewer's language, or what the "
+        "provider said. Null: nothing went wrong."
     )
     at: datetime = strawberry.field(
         description="When it was sent, or tried last; of one that waits, when it may leave; of one that was never "
@@ -139,14 +140,19 @@ class BulkSendRecipient:
         return found
 
     @classmethod
-    def of(cls, row: asyncpg.Record, next_day: datetime | None = None) -> "BulkSendRecipient":
+    def of(cls, row: asyncpg.Record, locale: str, next_day: datetime | None) -> "BulkSendRecipient":
         """`next_day`: when the account may send again, where it may send no more today."""
         status, error, at = STATUS_OF[DeliveryStatus(row["status"])], row["error"], row["at"]
         if status is RecipientStatus.QUEUED and error is None and next_day is not None:
             error, at = Reason.DAILY_LIMIT, max(at, next_day)
         return cls(
             status=status,
-            reason=reason_told(error, has_bounced=row["has_bounced"], has_complained=row["has_complained"]),
+            reason=reason_told(
+                error,
+                has_bounced=row["has_bounced"],
+                has_complained=row["has_complained"],
+                locale=locale,
+            ),
             at=at,
             lead_key=row["lead_id"],
             message_key=row["message_id"],
@@ -190,18 +196,18 @@ class AudienceQuery:
         first: First = 20,
         after: After = None,
     ) -> BulkSendRecipientConnection:
-        key, workspace_id = parse_id(id) or NO_ID, info.context.signed_in.workspace_id
+        key, actor = parse_id(id) or NO_ID, info.context.signed_in
         count = page_size(first)
         place = Keyset.decode(list_of(key), after, str).id if after is not None else NO_ID
-        async with info.context.doors.open_reads(workspace_id) as reads:
-            found = (await bulk_sends_by_id(reads, workspace_id, [key])).get(key)
-            page, next_day = NOBODY, None
+        async with info.context.doors.open_reads(actor.workspace_id) as reads:
+            found = (await bulk_sends_by_id(reads, actor.workspace_id, [key])).get(key)
+            page, next_day, locale = NOBODY, None, await viewers_locale(reads, actor)
             if found and found["state"] == BulkSendStatus.RUNNING:
-                next_day = await used_up(reads, workspace_id, UUID(found["account_id"]))
+                next_day = await used_up(reads, actor.workspace_id, UUID(found["account_id"]))
             if found and found["send_batch_id"]:
                 page = await recipients(
                     reads,
-                    workspace_id,
+                    actor.workspace_id,
                     found["send_batch_id"],
                     statuses=[status] if status else list(RecipientStatus),
                     after=place,
@@ -210,7 +216,7 @@ class AudienceQuery:
         cursors = [Keyset("", row["id"]).encode(list_of(key)) for row in page.rows]
         return BulkSendRecipientConnection(
             edges=[
-                BulkSendRecipientEdge(cursor=cursor, node=BulkSendRecipient.of(row, next_day))
+                BulkSendRecipientEdge(cursor=cursor, node=BulkSendRecipient.of(row, locale, next_day))
                 for cursor, row in zip(cursors, page.rows, strict=True)
             ],
             page_info=page_info(page, cursors, after=after),

@@ -7,7 +7,7 @@ import asyncpg
 import strawberry
 
 from app.accounts.wiring import member_by_id
-from app.common.domain import Role
+from app.common.domain import Actor, Role
 from app.common.graphql import Context, Id, Info, parse_id, query
 from app.common.work import Reads
 from app.conversations.wiring import tallies
@@ -45,9 +45,13 @@ async def load_pause_reasons(context: Context, stored: Sequence[str]) -> list[st
     """For the viewer to read."""
     actor = context.signed_in
     async with context.doors.open_reads(actor.workspace_id) as reads:
-        viewer = await member_by_id(reads, actor.workspace_id, actor.user_id)
-    locale = viewer["locale"] if viewer else DEFAULT_LOCALE
+        locale = await viewers_locale(reads, actor)
     return [told(one, locale) for one in stored]
+
+
+async def viewers_locale(reads: Reads, actor: Actor) -> str:
+    viewer = await member_by_id(reads, actor.workspace_id, actor.user_id)
+    return str(viewer["locale"]) if viewer else DEFAULT_LOCALE
 
 
 async def counted(reads: Reads, workspace_id: UUID, rows: Sequence[asyncpg.Record]) -> list[BulkSend]:

@@ -32,6 +32,8 @@ USED_UP = (
 )
 ERASE = "mutation ($input: EraseLeadInput!) { eraseLead(input: $input) { errors { message } } }"
 
+SPEAK = "mutation ($locale: String) { updateProfile(input: {locale: $locale}) { errors { message } } }"
+
 
 class Sent:
     """A bulk send of Ana's with recipients in whatever state; no worker knows of it."""
@@ -137,7 +139,8 @@ async def test_what_waits_says_for_what(ana: Person, sent: Sent) -> None:
 
 
 def test_every_code_of_ours_is_explained() -> None:
-    assert READABLE.keys() == {*Reason, *Waiting, *Aftermath}
+    assert set(READABLE) == {"en", "pt-BR"}
+    assert all(texts.keys() == {*Reason, *Waiting, *Aftermath} for texts in READABLE.values())
 
 
 async def test_pages_hold_each_once_while_they_move(ana: Person, sent: Sent) -> None:
@@ -184,6 +187,28 @@ async def test_the_message_once_there_is_one(ana: Person, sent: Sent) -> None:
     (only,) = await all_pages(ana, sent.id, 10)
     assert only["message"] == {"id": str(message_id), "status": "BOUNCED", "body": "Oi"}
     assert (only["status"], only["reason"]) == ("SENT", "HARD_BOUNCE: 550: gone")
+
+
+async def test_what_came_back_says_for_how_long_in_the_viewers_language(ana: Person, sent: Sent) -> None:
+    lead_id = await sent.crowd.add_lead()
+    await sent.add(lead_id)
+    for locale, soft, hard in (
+        (
+            "pt-BR",
+            "SOFT_BOUNCE: Voltou desta vez",
+            "HARD_BOUNCE: Voltou: o endereço não recebe e-mails. 5.1.1",
+        ),
+        (
+            "en",
+            "SOFT_BOUNCE: It came back this time",
+            "HARD_BOUNCE: It came back: the address does not take mail.",
+        ),
+    ):
+        await ana.run(SPEAK, {"locale": locale})
+        await sent.put(lead_id, "sent", has_bounced=True, error="SOFT_BOUNCE 5.2.2")
+        assert (await all_pages(ana, sent.id, 10))[0]["reason"].startswith(soft)
+        await sent.put(lead_id, "sent", error="HARD_BOUNCE 5.1.1")
+        assert (await all_pages(ana, sent.id, 10))[0]["reason"].startswith(hard)
 
 
 async def test_a_draft_has_none(ana: Person, eve: Person, sent: Sent) -> None:
