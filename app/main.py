@@ -14,8 +14,11 @@ from starlette.routing import Route, WebSocketRoute
 from app.accounts.presentation.http import auth_routes
 from app.accounts.presentation.pages import people_pages
 from app.accounts.wiring import SYSTEM_MAIL, accounts_services, system_mails
+from app.automations.wiring import CALL_DUE as AUTOMATION_CALL
+from app.automations.wiring import DUE as AUTOMATION_RUN
+from app.automations.wiring import automation_calls, automation_runs
 from app.channels.presentation.webhooks import webhook_routes
-from app.channels.wiring import INBOUND, inbound_events
+from app.channels.wiring import IMAP, INBOUND, imap_mailboxes, inbound_events
 from app.common import garbage, telemetry, tracing
 from app.common.exporting import Turns
 from app.common.feed.hub import Hub
@@ -27,7 +30,7 @@ from app.common.sharing import Shares
 from app.common.starting import refuse_missing_database, refuse_weak_secrets
 from app.common.work import Doors
 from app.conversations.presentation.pages import unsubscribe_routes
-from app.conversations.wiring import presence_service
+from app.conversations.wiring import DELIVERY, deliveries, presence_service
 from app.embedded.mailbox_page import mailbox_routes
 from app.files.presentation.uploads import file_routes
 from app.graphql.graphiql import graphiql_routes
@@ -37,20 +40,25 @@ from app.imports.presentation.exports import error_report_routes
 from app.imports.wiring import DUE, import_jobs
 from app.leads.presentation.exports import lead_export_routes
 from app.leads.wiring import DUE as BULK_CHANGE
-from app.leads.wiring import bulk_changes
+from app.leads.wiring import SCORE_SWEEP, bulk_changes, score_sweeps
 from app.outreach.wiring import DUE as BULK_SEND
 from app.outreach.wiring import bulk_sends
 from app.people.presentation.exports import export_routes
 from app.settings import Settings, read_settings
 
 DUE_TABLES = {
+    AUTOMATION_CALL: automation_calls,
+    AUTOMATION_RUN: automation_runs,
     BULK_CHANGE: bulk_changes,
     BULK_SEND: bulk_sends,
+    DELIVERY: deliveries,
     DUE: import_jobs,
+    IMAP: imap_mailboxes,
     INBOUND: inbound_events,
+    SCORE_SWEEP: score_sweeps,
     SYSTEM_MAIL: system_mails,
 }
-"""Whose waiting rows `/metrics` counts."""
+"""Whose due rows `/metrics` counts."""
 WARMED_UP = ("app.common.ratelimit", "puremagic", "saq.queue.redis")
 
 

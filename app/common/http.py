@@ -117,7 +117,7 @@ class RequestLog:
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "websocket.accept":
-                status = HTTPStatus.SWITCHING_PROTOCOLS
+                status = HTTPStatus.SWITCHING_PROTOCOLS.value
             elif (
                 message["type"] == "websocket.close" and not status and DENIAL in scope.get("extensions", {})
             ):

@@ -122,7 +122,9 @@ class DueTable:
         self._renew, self._put_back = self._renew_statement(), self._put_back_statement()
         self._give_back = self._give_back_statement()
         self._count = Statement(
-            select(func.count()).select_from(table).where(self._is_waiting | self._is_held, self._is_among)
+            select(func.count())
+            .select_from(table)
+            .where((self._is_waiting & (table.c.run_at <= func.now())) | self._is_held, self._is_among)
         )
 
     def _claim_statement(self, *, of_key: bool = False) -> Statement:

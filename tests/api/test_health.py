@@ -12,13 +12,17 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
 from app.common.health import health_routes
+from app.common.leases import DueTable
 from app.common.migrations import head_revision
 from app.common.revision import older_revisions
 from app.common.work import Unavailable
 from app.imports.wiring import DUE, import_jobs
+from app.main import DUE_TABLES
+from app.settings import Settings
 from tests.factories.accounts import Person
 from tests.fixtures.logs import leaks
 from tests.fixtures.processes import Api, eventually
+from workers.kinds import registry
 
 
 class Migrated:
@@ -59,6 +63,11 @@ async def test_metrics_are_told_while_the_database_is_away() -> None:
     answer = await get("/metrics", None)
     assert answer.status_code == 200
     assert "salespad_redis_up" in answer.text
+
+
+def test_every_kind_of_due_row_is_counted(settings: Settings) -> None:
+    kinds = registry(settings)
+    assert {kind: due.table for kind, due in kinds.items() if isinstance(due.table, DueTable)} == DUE_TABLES
 
 
 async def test_a_path_nobody_serves_is_not_logged(api_server: Api) -> None:

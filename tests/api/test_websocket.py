@@ -217,6 +217,14 @@ async def test_our_own_page_may_connect(ana: Person, api_server: Api) -> None:
         assert await socket.receive() == {"type": "pong"}
 
 
+async def test_a_socket_that_ends_is_a_line_of_the_log(ana: Person) -> None:
+    async with Api.started() as api:
+        async with open_socket(api.ws_url, ana.token):
+            pass
+        await eventually(lambda: "websocket closed" in api.log(), what="the line")
+        assert " status=101\n" in api.log()
+
+
 async def test_a_client_that_vanishes_leaves_nothing_behind(ana: Person) -> None:
     async with Api.started() as api:
         for _ in range(5):

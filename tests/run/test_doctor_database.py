@@ -6,6 +6,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from typing import TypeAlias
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
@@ -13,8 +14,10 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from app.accounts.wiring import system_mails
 from app.common.leases import DueTable
 from app.common.migrations import downgrade, upgrade
+from app.common.work import Doors
 from app.embedded.access import Database
 from app.embedded.backup import query
 from app.embedded.config import OFF, ROOT, Config
@@ -93,6 +96,25 @@ async def test_rows_that_stand_still(url: str, owner: Own) -> None:
     assert await problems(url) == {}
     await as_system(owner, "UPDATE system_mail SET status = 'queued', run_at = now() - interval '1 minute'")
     assert await problems(url) == {}
+
+
+async def test_the_metric_leaves_out_what_waits_for_its_time(
+    url: str, owner: Own, settings: Settings
+) -> None:
+    workspace_id = uuid4()
+    async with AsyncExitStack() as stack:
+        doors = Doors(settings.model_copy(update={"database_url": url}))
+        stack.push_async_callback(doors.close)
+        for when, lease, status, counted in (
+            ("1 hour", "NULL", "queued", 0),
+            ("-1 hour", "NULL", "queued", 1),
+            ("-1 hour", "now() + interval '1 hour'", "sending", 2),
+        ):
+            values = f"($1, 'INVITATION', $2, now() + interval '{when}', {lease}, now())"
+            await as_system(owner, QUEUED + values, workspace_id, status)
+            async with doors.open_system() as system:
+                assert await system_mails.count(system) == counted
+    await as_system(owner, "DELETE FROM system_mail WHERE workspace_id = $1", workspace_id)
 
 
 async def test_every_due_row_is_looked_at(owner: Own, settings: Settings) -> None:
