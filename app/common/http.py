@@ -124,7 +124,7 @@ class RequestLog:
                 await problem(403, "FORBIDDEN", NO_SOCKET)(scope, receive, send_with_headers)
                 return
             if message["type"] in RESPONSE_STARTS:
-                status = message["status"]
+                status = int(message["status"])  # some say it by an HTTPStatus, which a log writes otherwise
                 headers = list(message.get("headers", ()))
                 told = {name for name, _ in headers}
                 headers += [pair for pair in self._safe if pair[0] not in told]

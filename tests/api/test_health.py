@@ -79,6 +79,9 @@ async def test_a_path_nobody_serves_is_not_logged(api_server: Api) -> None:
             "/graphql?a=nobody-7f3a",
         ):
             await client.get(path)
+        await client.post("/auth/refresh", content=b"no JSON")
+    await eventually(lambda: "path=/auth/refresh" in api_server.log(), what="a refusal's log line")
+    assert "HTTPStatus" not in api_server.log()
     await eventually(lambda: "path=/… " in api_server.log(), what="a log line")
     await eventually(lambda: "path=/files/{token} " in api_server.log(), what="the other's log line")
     assert "nobody-7f3a" not in api_server.log()
