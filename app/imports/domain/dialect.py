@@ -95,7 +95,7 @@ class Dialect:
     encoding: str
     """utf-8 or cp1252, in which the few bytes that mean nothing are Latin-1's: a line feed is one byte, always."""
     delimiter: str
-    """ONE_COLUMN where there is none: who writes such a file again takes a comma."""
+    """ONE_COLUMN where there is none."""
     data_offset: int
     """The byte at which the first data row begins."""
     is_error_report: bool = False

@@ -15,6 +15,16 @@ from app.imports.domain.rows import LENGTHS
 
 BATCH_COLUMNS = (*LENGTHS, "metadata")
 """Of rows that came with a request."""
+LIST_SEPARATORS = {"pt-BR": ";"}
+"""By locale, where it is no comma: what a spreadsheet in that language parts a CSV by."""
+WORKBOOK_ENDINGS = (".xlsx", ".xlsm")
+
+
+def report_delimiter(own: str, file_name: str, locale: str) -> str:
+    """The file's own. A workbook, a batch and a file of one column have none: it opens in columns for its reader."""
+    if own and not file_name.lower().endswith(WORKBOOK_ENDINGS):
+        return own
+    return LIST_SEPARATORS.get(locale, ",")
 
 
 def own_cells(cells: Sequence[str], columns: int) -> list[str]:

@@ -49,6 +49,7 @@ class ReportedFile:
     columns: Sequence[str]
     """The file's own: a report that is reported again has those of its file."""
     delimiter: str
+    """Its own; empty: it has none."""
     name: str
 
 
@@ -65,8 +66,7 @@ async def reported_file(reads: Reads, workspace_id: UUID, import_id: UUID) -> Re
     columns: Sequence[str] = row["columns"] if dialect else BATCH_COLUMNS
     if dialect and dialect.is_error_report:
         columns = columns[: -len(ERROR_COLUMNS)]
-    delimiter = (dialect.delimiter if dialect else "") or ","
-    return ReportedFile(columns, delimiter, row["file_name"] or "")
+    return ReportedFile(columns, dialect.delimiter if dialect else "", row["file_name"] or "")
 
 
 async def rejected_page(

@@ -23,7 +23,7 @@ from app.common.http import Refused, problem, sign_in_member, try_again
 from app.common.links import LinkExpired
 from app.common.work import Doors, Unavailable
 from app.imports.domain.outcomes import RowCode
-from app.imports.domain.reports import report_headings, report_line
+from app.imports.domain.reports import report_delimiter, report_headings, report_line
 from app.imports.wiring import ReportedFile, rejected_page, report_links, reported_file
 from app.leads.wiring import role_now
 from app.settings import Settings
@@ -103,10 +103,11 @@ class ErrorReports:
         self, actor: Actor, import_id: UUID, file: ReportedFile, rows: list[asyncpg.Record], locale: str
     ) -> AsyncIterator[bytes]:
         """Raises Unavailable, PermissionError once the person may not any more."""
-        yield BYTE_ORDER_MARK + csv_lines([report_headings(file.columns)], file.delimiter)
+        delimiter = report_delimiter(file.delimiter, file.name, locale)
+        yield BYTE_ORDER_MARK + csv_lines([report_headings(file.columns)], delimiter)
         while rows:
             after = rows[-1]["row"]
-            yield await asyncio.to_thread(_page, file, rows, locale)
+            yield await asyncio.to_thread(_page, file, rows, locale, delimiter)
             if self.accounts.revocations.is_revoked(actor):
                 raise PermissionError("revoked")
             async with self.doors.open_reads(actor.workspace_id) as reads:
@@ -124,7 +125,7 @@ def error_report_routes(
     return [Route("/imports/{id}/errors.csv", reports.give_out, methods=["GET"])]
 
 
-def _page(file: ReportedFile, rows: Sequence[asyncpg.Record], locale: str) -> bytes:
+def _page(file: ReportedFile, rows: Sequence[asyncpg.Record], locale: str, delimiter: str) -> bytes:
     lines = [
         report_line(
             len(file.columns),
@@ -133,11 +134,11 @@ def _page(file: ReportedFile, rows: Sequence[asyncpg.Record], locale: str) -> by
             code=RowCode(row["code"]),
             field=row["field"],
             locale=locale,
-            delimiter=file.delimiter,
+            delimiter=delimiter,
         )
         for row in rows
     ]
-    return csv_lines(lines, file.delimiter)
+    return csv_lines(lines, delimiter)
 
 
 def _no_such_import() -> Response:

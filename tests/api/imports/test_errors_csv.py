@@ -157,5 +157,5 @@ async def test_a_table_of_one_column_has_its_report(ana: Person, worker: Worker)
     started = await start(ana, await upload_table(ana, "email\nbia@example.com\ncaio@\n"))
     state = await ended(ana, started["leadImport"]["id"])
     assert state["status"] == "COMPLETED_WITH_ERRORS"
-    sheet = lines(await fetched(ana, state["id"]), delimiter=",")
+    sheet = lines(await fetched(ana, state["id"]))
     assert [row[:3] for row in sheet] == [["email", "row", "code"], ["caio@", "2", "INVALID_EMAIL"]]

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from app.imports.domain.guards import guarded, unguarded
 from app.imports.domain.mapping import ERROR_COLUMNS
 from app.imports.domain.outcomes import RowCode
-from app.imports.domain.reports import BATCH_COLUMNS, own_cells, report_headings, report_line
+from app.imports.domain.reports import (
+    BATCH_COLUMNS,
+    own_cells,
+    report_delimiter,
+    report_headings,
+    report_line,
+)
 
 
 def line(payload: dict[str, object] | None, columns: int = 2, field: str | None = "E-mail") -> list[str]:
@@ -24,6 +30,23 @@ def test_a_row_has_its_cells_then_row_code_and_message() -> None:
     assert (
         line({"cells": ["Bia", "bia@"]}, field=None)[-1] == "Dê um endereço de e-mail, como ana@example.com."
     )
+
+
+@pytest.mark.parametrize(
+    ("own", "name", "locale", "written"),
+    [
+        (",", "leads.csv", "pt-BR", ","),
+        ("\t", "leads.csv", "en", "\t"),
+        (",", "Leads.XLSX", "pt-BR", ";"),
+        (",", "leads.xlsx", "en", ","),
+        ("", "", "pt-BR", ";"),
+        ("", "", "en", ","),
+    ],
+)
+def test_what_has_no_delimiter_of_its_own_opens_in_its_readers_columns(
+    own: str, name: str, locale: str, written: str
+) -> None:
+    assert report_delimiter(own, name, locale) == written
 
 
 @pytest.mark.parametrize(
