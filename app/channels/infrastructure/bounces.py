@@ -8,7 +8,14 @@ import re
 from collections.abc import Sequence
 
 from app.channels.domain.mail import Bounce, MailPart
-from app.channels.infrastructure.headers import Headers, message_ids, normal_address, parameters, read_headers
+from app.channels.infrastructure.headers import (
+    Headers,
+    international_id,
+    message_ids,
+    normal_address,
+    parameters,
+    read_headers,
+)
 from app.channels.infrastructure.texts import decode
 
 MAX_REPORT = 65_536
@@ -204,4 +211,4 @@ def _returned_ids(headers: Headers, text: str, parts: Sequence[MailPart]) -> Seq
     found += _RETURNED_ID.findall(text)[:5]
     found += [*message_ids(headers.get("in-reply-to", "")), *message_ids(headers.get("references", ""))]
     found += message_ids(headers.get("x-original-message-id", ""))
-    return list(dict.fromkeys(found))[:20]
+    return list(dict.fromkeys(map(international_id, found)))[:20]

@@ -49,8 +49,8 @@ def compose_mail(account_address: str, message: OutboundMessage) -> bytes:
         ("To", _mailbox(message.to_name, message.to_address)),
         ("Subject", encoded(clean_line(message.subject, MAX_SUBJECT), len("Subject: "))),
         ("Date", format_datetime(message.date)),
-        ("Message-ID", "".join(message_ids(message.message_id)[:1])),
-        ("In-Reply-To", "".join(message_ids(message.in_reply_to or "")[:1])),
+        ("Message-ID", "".join(_ids(message.message_id)[:1])),
+        ("In-Reply-To", "".join(_ids(message.in_reply_to or "")[:1])),
         ("References", "\r\n ".join(_references(message.references))),
         *_unsubscribing(_link(message)),
         ("MIME-Version", "1.0"),
@@ -75,7 +75,12 @@ def _unsubscribing(link: str) -> Headers:
 
 def _references(ids: Sequence[str]) -> Sequence[str]:
     """The first and the last ones, as RFC 5322 advises for long threads."""
-    return message_ids(" ".join([*ids[:1], *ids[1:][1 - MAX_IDS :]]))
+    return _ids(" ".join([*ids[:1], *ids[1:][1 - MAX_IDS :]]))
+
+
+def _ids(value: str) -> Sequence[str]:
+    """The domain in ASCII, as an address's."""
+    return [id if id.isascii() else f"<{_address(id[1:-1])}>" for id in message_ids(value)]
 
 
 def _head(headers: Headers) -> bytes:

@@ -209,7 +209,15 @@ def message_ids(value: str) -> Sequence[str]:
     if not found and "<" not in value:
         found = [f"<{id}>" for id in _BARE_ID.findall(value[:2000])]
     ids = [id for id in dict.fromkeys(found) if len(id.encode("utf-8", "replace")) <= MAX_ID]
-    return ids if len(ids) <= MAX_IDS else [ids[0], *ids[1 - MAX_IDS :]]
+    return [international_id(id) for id in (ids if len(ids) <= MAX_IDS else [ids[0], *ids[1 - MAX_IDS :]])]
+
+
+def international_id(id: str) -> str:
+    """A Message-ID as we store it, its domain spelled as in our accounts' addresses: mails have it in ASCII."""
+    local, _, domain = id[1:-1].rpartition("@")
+    if "xn--" not in domain.lower():
+        return id
+    return f"<{local}@{(normal_address(f'anyone@{domain}') or domain).rpartition('@')[2]}>"
 
 
 def sent_at(value: str) -> datetime | None:

@@ -48,6 +48,14 @@ def test_threads() -> None:
     assert mail["Auto-Submitted"] is None
 
 
+def test_ids_of_a_domain_with_accents_leave_in_ascii_and_are_known_again() -> None:
+    ids = ["<1@acmé.example.com>", "<2@straße.example.com>"]
+    raw = composed(message_id=ids[0], in_reply_to=ids[1], references=ids)
+    assert raw.isascii()
+    mail = read_mail(raw)
+    assert (mail.message_id, mail.in_reply_to, list(mail.references)) == (ids[0], ids[1], ids)
+
+
 def test_text_and_its_html() -> None:
     mail = parsed(composed(text="Olá <b>\n\nveja https://x.example/?a=1&b=2\n"))
     assert mail.get_content_type() == "multipart/alternative"
