@@ -43,6 +43,7 @@ _UNKNOWN_MAILBOX = re.compile(
     r"(user|mailbox|recipient|account|address)[^\n]{0,60}(does not exist|doesn't exist|not found|is unknown)|"
     r"unknown (recipient|mailbox|address|local part)|invalid (mailbox|recipient)|no mailbox here|"
     r"recipient address rejected: access denied|mailbox unavailable|unrouteable address|"
+    r"doesn't have an? \S{1,60} account|mailbox is disabled|"
     r"(usu.rio|caixa|destinat.rio|endere.o)[^\n]{0,60}(n.o existe|inexistente|desconhecido|n.o encontrad)|"
     r"(domain|host)[^\n]{0,60}(not found|does not exist)",
     re.IGNORECASE,

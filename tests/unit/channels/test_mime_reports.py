@@ -42,6 +42,12 @@ def test_bounces(name: str, ids: list[str], recipient: str, hard: bool, delayed:
         ("5.0.0", "smtp; 550 No such user here", True),
         ("5.5.0", "smtp; 550 Requested action not taken: mailbox unavailable", True),
         ("5.4.1", "550 5.4.1 Recipient address rejected: Access denied.", True),
+        (
+            "5.0.0",
+            "554 delivery error: dd This user doesn't have a yahoo.com account (b@yahoo.com) [0]",
+            True,
+        ),
+        (None, "554 30 Sorry, your message cannot be delivered. This mailbox is disabled (554.30).", True),
         (None, "550 unknown user", True),
         (None, "no such user", False),
         ("5.0.0", "", False),
