@@ -1,6 +1,7 @@
 """createTemplate, updateTemplate, deleteTemplate and the list, through HTTP."""
 
 import asyncio
+import re
 
 import pytest
 from sqlalchemy import text
@@ -10,6 +11,7 @@ from app.common.work import Doors
 from tests.factories.accounts import Person, add_member, sign_up
 from tests.factories.sending import codes
 from tests.factories.templates import CREATE, create_template, delete_template, template, update_template
+from tests.fixtures.documents import ROOT
 
 LIST = "{ templates { name } }"
 ONE = "query ($id: ID!) { template(id: $id) { name body version } }"
@@ -184,3 +186,12 @@ async def test_a_workspace_begins_with_three_that_require_nothing(
     assert len(found) == 3
     assert first in [one["name"] for one in found]
     assert all(one["required"] == [] and one["subject"] and one["variables"] for one in found)
+    assert codes(await create_template(person, name=in_graphiql(locale))) == []
+
+
+def in_graphiql(locale: str) -> str:
+    """The name that GraphiQL's tab suggests for a first template."""
+    tab = (ROOT / "web/src/graphiql/tabs/sends.ts").read_text()
+    suggested = re.search(r"template: \{\s+name: isPortuguese \? '(.+)' : '(.+)'", tab)
+    assert suggested
+    return suggested[1 if locale.startswith("pt") else 2]

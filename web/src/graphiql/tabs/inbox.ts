@@ -44,11 +44,11 @@ export const sendMessage = {
     `8. Write to the lead. The answer comes at once, a
 worker sends; the same idempotencyKey sends once.
 With "run", GET /mailbox shows what left.
-Next: see it move in the tab "MessageAdded".`,
+Next: the tab "MessageAdded".`,
     `8. Escreva ao lead. A resposta vem na hora, um worker
 envia; a mesma idempotencyKey envia uma vez só.
 Com "run", GET /mailbox mostra o que saiu.
-Depois: veja chegar na aba "MessageAdded".`,
+Depois: a aba "MessageAdded".`,
   )}
 mutation SendMessage($input: SendMessageInput!) {
   sendMessage(input: $input) {
@@ -69,13 +69,13 @@ mutation SendMessage($input: SendMessageInput!) {
 
 export const messageAdded = {
   query: `${say(
-    `9. Every message to and from leads, live. Send a mail
-to the account's address, to the SMTP port that "run"
-shows, and it arrives here.
+    `9. Every message to and from leads, live from now on.
+Send a mail to the account's address, to the SMTP port
+that "run" shows, and it arrives here.
 Next: the tab "Inbox".`,
-    `9. Cada mensagem de e para leads, ao vivo. Envie um
-e-mail ao endereço da conta, à porta SMTP que o "run"
-mostra, e ele chega aqui.
+    `9. Cada mensagem de e para leads, ao vivo a partir de
+agora. Envie um e-mail ao endereço da conta, à porta
+SMTP que o "run" mostra, e ele chega aqui.
 Depois: a aba "Inbox".`,
   )}
 subscription MessageAdded($conversationId: ID, $after: String) {

@@ -269,12 +269,14 @@ mutation MoveLead($move: MoveLeadInput!) {
 
 export const duplicates = {
   query: `${say(
-    `12. Leads that may be one person, and why. Run
+    `12. Leads that may be one person, and why: two
+of one name and company, say. Run
 Duplicates, then MergeLeads with the ids of the
 one to keep and of the others. UnmergeLeads with
 the answer's merge.id undoes it.
 Next: the tab "Templates".`,
-    `12. Leads que podem ser uma pessoa só, e por quê.
+    `12. Leads que podem ser uma pessoa só, e por quê:
+dois de mesmo nome e empresa, por exemplo.
 Execute Duplicates, depois MergeLeads com o id do
 que fica e os dos outros. UnmergeLeads com o
 merge.id da resposta desfaz a junção.

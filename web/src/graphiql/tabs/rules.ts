@@ -11,7 +11,8 @@ done. CreateAutomation makes it. Import a lead
 and run AutomationRuns (copy automation.id):
 what each run did, step by step, or why it
 did nothing. Switch it off with
-SetAutomationEnabled.`,
+SetAutomationEnabled.
+Next: the tab "BestLeads".`,
     `16. Regras que agem sozinhas. Execute
 DryRunAutomation: quantas vezes esta regra
 teria agido nos últimos dias, sem fazer nada.
@@ -19,7 +20,8 @@ CreateAutomation a cria. Importe um lead e
 execute AutomationRuns (copie automation.id):
 o que cada execução fez, passo a passo, ou
 por que não fez nada. Desligue com
-SetAutomationEnabled.`,
+SetAutomationEnabled.
+Depois: a aba "BestLeads".`,
   )}
 mutation DryRunAutomation($automation: CreateAutomationInput!, $days: Int! = 30) {
   dryRunAutomation(input: { automation: $automation, days: $days }) {
@@ -104,14 +106,16 @@ copy a lead's id into the variables: ScoreReasons
 says what its score is made of. SaveScoreRules
 puts these rules in place of all there were; a
 worker scores every lead by them at once, and
-every night, for points fade by their half-life.`,
+every night, for points fade by their half-life.
+Next: the tab "Dashboard".`,
     `17. A quem escrever primeiro. Execute BestLeads
 e copie o id de um lead para as variáveis:
 ScoreReasons diz de que é feita a pontuação.
 SaveScoreRules põe estas regras no lugar de
 todas; um worker pontua todos os leads por elas
 na hora, e toda noite: os pontos perdem metade
-do valor a cada meia-vida.`,
+do valor a cada meia-vida.
+Depois: a aba "Dashboard".`,
   )}
 query BestLeads($minScore: Int! = 1) {
   leads(sort: SCORE, filter: { minScore: $minScore }, first: 20) {

@@ -36,7 +36,7 @@ query RenderTemplate($templateId: ID!, $leadId: ID!) {
 `,
   variables: json({
     template: {
-      name: isPortuguese ? 'Primeiro contato' : 'First contact',
+      name: isPortuguese ? 'Convite para conversar' : 'Invitation to talk',
       channel: 'EMAIL',
       subject: isPortuguese ? 'Uma ideia para {{ lead.company | fallback: "você" }}' : 'An idea for {{ lead.company | fallback: "you" }}',
       body: isPortuguese
@@ -116,7 +116,7 @@ mutation CancelBulkSend($launch: BulkSendIdInput!) {
   variables: json({
     plan: { templateId: '', accountId: '', filter: { hasEmail: true }, ratePerMinute: 60 },
     create: {
-      name: isPortuguese ? 'Primeiro contato' : 'First contact',
+      name: isPortuguese ? 'Convite para conversar' : 'Invitation to talk',
       templateId: '',
       accountId: '',
       filter: { hasEmail: true },
@@ -131,11 +131,13 @@ export const bulkSendProgress = {
   query: `${say(
     `15. How a bulk send goes on, live: begins with
 its state now, ends with it. Recipients says
-of each what became of the message, and why.`,
+of each what became of the message, and why.
+Next: the tab "DryRunAutomation".`,
     `15. Como anda um envio em massa, ao vivo:
 começa com o estado de agora e termina com
 ele. Recipients diz de cada um o que foi da
-mensagem, e por quê.`,
+mensagem, e por quê.
+Depois: a aba "DryRunAutomation".`,
   )}
 subscription BulkSendProgress($id: ID!) {
   bulkSendProgress(id: $id) {
