@@ -18,6 +18,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
+from app.embedded.doctor.settings import judge_production
 from app.embedded.processes import free_port
 from app.settings import Settings
 from tests.factories.accounts import Person
@@ -86,8 +87,18 @@ def test_every_variable_asked_for_is_in_the_example() -> None:
 def test_every_secret_is_required_and_none_is_written_down(services: dict[str, Any]) -> None:
     for service in services.values():
         for name, value in service.get("environment", {}).items():
-            if re.search(r"SECRET$|PASSWORD|AUTH|_URL$", name):
+            if name == "SALESPAD_SYSTEM_SMTP_URL":
+                assert value == "${SALESPAD_SYSTEM_SMTP_URL:-}"
+            elif re.search(r"SECRET$|PASSWORD|AUTH|_URL$", name):
                 assert ":?" in value, name
+
+
+def test_what_the_doctor_asks_for_in_production_can_be_given(services: dict[str, Any]) -> None:
+    findings = judge_production(Settings.model_validate({"env": "production"}))
+    asked = {name for finding in findings for name in re.findall(r"SALESPAD_[A-Z_]+", finding.fix)}
+    assert "SALESPAD_SYSTEM_SMTP_URL" in asked
+    for name in ("api", "worker"):
+        assert asked <= services[name]["environment"].keys()
 
 
 def test_what_must_come_first_comes_first(services: dict[str, Any]) -> None:
