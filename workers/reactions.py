@@ -31,8 +31,10 @@ async def unassign(work: Work, event: Occurrence) -> bool:
 
 
 def consumers(settings: Settings) -> tuple[Consumer, ...]:
+    """In the order of their turns."""
     return (
         Consumer("unassign", {MemberChanged.name: unassign}),
-        *rule_consumers(runs_per_hour=settings.automation_runs_per_hour),
+        # Before the rules: what they ask of a score has in it what set them off.
         Consumer("scoring", together=score, names=SCORED, batch=SCORED_TOGETHER),
+        *rule_consumers(runs_per_hour=settings.automation_runs_per_hour),
     )

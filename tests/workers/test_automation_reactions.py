@@ -11,13 +11,17 @@ from app.automations.domain.run import LEAD_RUNS_PER_HOUR, MAX_DEPTH
 from app.automations.infrastructure.reacting import THINGS
 from app.automations.wiring import automation_use_cases
 from app.common.domain import Actor, ClientKind, Role
+from app.common.reactions import Reactor
 from app.common.work import Doors
 from app.leads.domain.board import moved
 from app.leads.domain.events import LeadUpdated
 from app.leads.domain.lead import LeadSource, created, deleted, restored, tagged
+from app.leads.wiring import score_rule_use_cases
 from app.settings import Settings
 from tests.factories.automation_rows import rule
 from tests.fixtures.ruled import Ruled
+from tests.fixtures.score_desk import WITH_RULES
+from workers.reactions import consumers
 
 LIVE = ("WAITING", None)
 RATED = ("SKIPPED", "RATE_GUARD")
@@ -64,6 +68,16 @@ async def test_each_trigger_starts_its_own_rules(ruled: Ruled) -> None:
     assert [runs[one].message_id for one in (Trigger.MESSAGE_RECEIVED, Trigger.NO_REPLY)] == [received, sent]
     assert {runs[one].conversation_id for one in told} == {None}
     assert runs[Trigger.NO_REPLY].conversation_id == conversation.id
+
+
+async def test_a_score_has_in_it_what_set_the_rule_off(ruled: Ruled) -> None:
+    async with ruled.doors.open_work(ruled.workspace_id) as work:
+        await score_rule_use_cases(work, WITH_RULES).create_default_rules(ruled.workspace_id)
+    warm = Condition(ConditionField.SCORE, ConditionOp.EQ, "20")
+    await ruled.add(rule(trigger=Trigger.MESSAGE_RECEIVED, conditions=[warm]))
+    await ruled.receive((await ruled.conversation()).id)
+    await Reactor(ruled.doors, consumers(WITH_RULES), poll_s=60).react([ruled.workspace_id])
+    assert await ruled.outcomes() == [LIVE]
 
 
 async def test_the_condition_that_failed_is_named(ruled: Ruled) -> None:
