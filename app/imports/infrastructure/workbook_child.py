@@ -5,6 +5,7 @@ Its answer is its exit status. It limits itself before it looks at anything, and
 
 import csv
 import errno
+import io
 import os
 import re
 import sys
@@ -13,7 +14,8 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time
 from itertools import chain, islice
-from typing import Any
+from typing import IO, Any
+from xml.etree import ElementTree
 from xml.parsers import expat
 
 try:
@@ -37,6 +39,16 @@ TRIED_ROWS = 200
 """The widest of the first so many says how wide the table is."""
 ERRORS = frozenset({"#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#SPILL!", "#CALC!"})
 EXACT = 2**53
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+STYLES = "xl/styles.xml"
+STRICT = (
+    (b"http://purl.oclc.org/ooxml/spreadsheetml/main", MAIN.encode()),
+    (
+        b"http://purl.oclc.org/ooxml/officeDocument/relationships",
+        b"http://schemas.openxmlformats.org/officeDocument/2006/relationships",
+    ),
+)
+"""What "Strict Open XML" calls the same. Names stand at the beginning of a part, or in a part that is read at once."""
 
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
@@ -113,14 +125,71 @@ def filled_rows(source: str) -> Iterator[list[str]]:
 def first_sheet(source: str) -> Iterator[Sequence[object]]:
     """Of the first sheet that is shown, formulas as what Excel last made of them."""
     os.environ["OPENPYXL_LXML"] = "False"
-    import openpyxl
+    from openpyxl.reader import excel
 
+    excel.read_string_table = shared_texts
     with open(source, "rb") as file:  # of a path it would judge the ending, and uploads have none
-        book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        reader = excel.ExcelReader(file, read_only=True, data_only=True, keep_links=False)
+        reader.archive = Parts(file)
+        reader.read_manifest()
+        reader.read_strings()
+        reader.read_workbook()
+        excel.apply_stylesheet(reader.archive, reader.wb)
+        reader.read_worksheets()
+        book = reader.wb
         sheets: list[Any] = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
         sheet = (sheets or book.worksheets)[0]
         sheet.reset_dimensions()  # what the file says of its size may be wrong
         yield from sheet.iter_rows(values_only=True)
+
+
+class Parts(zipfile.ZipFile):
+    """What a workbook is made of. Many a program writes colours, fonts and fills that its reader refuses, and the whole
+    workbook for them: it gets the formats of numbers alone, by which it knows dates."""
+
+    def getinfo(self, name: str) -> zipfile.ZipInfo:
+        """Where programs made on Windows mean a part, they may write its name otherwise: SharedStrings.xml."""
+        return super().getinfo({one.lower(): one for one in self.namelist()}.get(name.lower(), name))
+
+    def open(self, name: Any, *args: Any, **options: Any) -> Any:
+        part = Part(super().open(name, *args, **options))
+        return io.BytesIO(without_looks(part.read())) if name == STYLES else part
+
+
+class Part(io.RawIOBase):
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int = -1, /) -> bytes:
+        content = self._file.read(size)
+        for strict, usual in STRICT:
+            content = content.replace(strict, usual)
+        return content
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def shared_texts(source: IO[bytes]) -> list[str]:
+    texts = []
+    for _, node in ElementTree.iterparse(source):  # noqa: S314 - within limits
+        if node.tag == f"{{{MAIN}}}si":
+            texts.append(
+                "".join(one.text or "" for path in ("{*}t", "{*}r/{*}t") for one in node.iterfind(path))
+            )
+            node.clear()
+    return texts
+
+
+def without_looks(styles: bytes) -> bytes:
+    old, new = ElementTree.fromstring(styles), ElementTree.Element(f"{{{MAIN}}}styleSheet")  # noqa: S314 - within limits
+    formats = ElementTree.SubElement(new, f"{{{MAIN}}}numFmts")
+    formats.extend(one for one in old.iterfind("{*}numFmts/{*}numFmt") if one.get("formatCode"))
+    cells = ElementTree.SubElement(new, f"{{{MAIN}}}cellXfs")
+    for one in old.iterfind("{*}cellXfs/{*}xf"):
+        ElementTree.SubElement(cells, f"{{{MAIN}}}xf", numFmtId=one.get("numFmtId", "0"))
+    return ElementTree.tostring(new)
 
 
 def text_of(value: object) -> str:

@@ -85,6 +85,44 @@ def test_cells_are_texts(tmp_path: Path) -> None:
     ]
 
 
+BAD_FONT = '<color rgb="blue"/><family val="99"/>'
+RUNS = f'<r><rPr>{BAD_FONT}</rPr><t>No</t></r><r><t>me</t></r><rPh sb="0"><t>x</t></rPh>'
+TEXTS = f'<sst xmlns="{MAIN}"><si>{RUNS}</si></sst>'
+LOOKS = ('<fonts count="1">', f'<fonts count="1"><font>{BAD_FONT}</font>'), ("<patternFill />", "")
+USUAL, PURL = "http://schemas.openxmlformats.org/", "http://purl.oclc.org/ooxml/"
+STRICT = (
+    (f"{USUAL}spreadsheetml/2006/main", f"{PURL}spreadsheetml/main"),
+    (f"{USUAL}officeDocument/2006/relationships", f"{PURL}officeDocument/relationships"),
+)
+
+
+@pytest.mark.parametrize(
+    ("texts", "part", "replaced"),
+    [
+        ("sharedStrings", "", ()),
+        ("SharedStrings", "", ()),
+        ("sharedStrings", "xl/styles.xml", LOOKS),
+        ("sharedStrings", "docProps/core.xml", (("20", "AD 20"),)),
+        ("sharedStrings", "xl/", STRICT),
+    ],
+    ids=["rich text", "name", "looks", "properties", "strict"],
+)
+def test_what_no_cell_depends_on_refuses_no_workbook(
+    tmp_path: Path, texts: str, part: str, replaced: tuple[tuple[str, str], ...]
+) -> None:
+    plain = save(tmp_path / "plain.xlsx", [["Nome", "Desde"], ["_x005F_x0041_", date(2026, 1, 2)]])
+    named = with_texts(plain, 0)
+    path = tmp_path / "a.xlsx"
+    with zipfile.ZipFile(named) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            text = TEXTS if "shared" in name else old.read(name).decode()
+            text = text.replace('t="inlineStr"><is><t>Nome</t></is>', 't="s"><v>0</v>')
+            for what, by in replaced if name.startswith(part) else ():
+                text = text.replace(what, by)
+            new.writestr(name.replace("sharedStrings", texts), text)
+    assert read(path) == (["Nome", "Desde"], [["_x0041_", "2026-01-02"]])
+
+
 def test_one_column_may_hold_commas(tmp_path: Path) -> None:
     assert read(save(tmp_path / "upload", [["Nome"], ["Silva, Ana"]])) == (["Nome"], [["Silva, Ana"]])
 
