@@ -1,5 +1,6 @@
 """What is served under /graphiql and in GraphiQL's place, without a browser."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -117,3 +118,11 @@ def test_switched_off_it_has_no_routes() -> None:
 
 async def test_its_short_address_leads_to_the_page(client: httpx.AsyncClient) -> None:
     assert (await client.get("/graphiql")).headers["Location"] == "/graphql"
+
+
+def test_what_the_tabs_say_is_seen_whole_on_a_small_screen() -> None:
+    """Half of 1280 pixels, less the editor's own buttons: longer lines end below them."""
+    tabs = "".join(path.read_text() for path in sorted((web_assets.WEB / "src/graphiql/tabs").glob("*.ts")))
+    said = re.findall(r"say\(\s*`(.*?)`,\s*`(.*?)`,\s*\)", tabs, re.DOTALL)
+    assert len(said) == 18
+    assert [line for both in said for text in both for line in text.splitlines() if len(line) > 49] == []

@@ -5,15 +5,18 @@ import { json, newKey, say } from './writing';
 export const startConversation = {
   query: `${say(
     `7. Open a conversation with a lead that has an
-e-mail address: paste its id (the tab "Leads") and an
-account's (run ChannelAccounts; ConnectEmail makes one
-in the local mailbox). The one there is comes back.
+e-mail address: paste its id (the tab "Leads")
+and an account's (run ChannelAccounts;
+ConnectEmail makes one in the local mailbox).
+The one there is comes back.
 Next: copy conversation.id to "SendMessage".`,
-    `7. Abra uma conversa com um lead que tem e-mail: cole
-o id dele (a aba "Leads") e o de uma conta (execute
-ChannelAccounts; ConnectEmail cria uma na caixa postal
-local). Se a conversa já existe, é ela que volta.
-Depois: copie conversation.id para "SendMessage".`,
+    `7. Abra uma conversa com um lead que tem e-mail:
+cole o id dele (a aba "Leads") e o de uma conta
+(execute ChannelAccounts; ConnectEmail cria uma
+na caixa postal local). Se a conversa já existe,
+é ela que volta.
+Depois: copie conversation.id para
+"SendMessage".`,
   )}
 query ChannelAccounts {
   channelAccounts { id name address status }
@@ -41,13 +44,14 @@ mutation StartConversation($input: StartConversationInput!) {
 
 export const sendMessage = {
   query: `${say(
-    `8. Write to the lead. The answer comes at once, a
-worker sends; the same idempotencyKey sends once.
-With "run", GET /mailbox shows what left.
+    `8. Write to the lead. The answer comes at once,
+a worker sends; the same idempotencyKey sends
+once. With "run", GET /mailbox shows what left.
 Next: the tab "MessageAdded".`,
-    `8. Escreva ao lead. A resposta vem na hora, um worker
-envia; a mesma idempotencyKey envia uma vez só.
-Com "run", GET /mailbox mostra o que saiu.
+    `8. Escreva ao lead. A resposta vem na hora, um
+worker envia; a mesma idempotencyKey envia uma
+vez só. Com "run", GET /mailbox mostra o que
+saiu.
 Depois: a aba "MessageAdded".`,
   )}
 mutation SendMessage($input: SendMessageInput!) {
@@ -69,13 +73,15 @@ mutation SendMessage($input: SendMessageInput!) {
 
 export const messageAdded = {
   query: `${say(
-    `9. Every message to and from leads, live from now on.
-Send a mail to the account's address, to the SMTP port
-that "run" shows, and it arrives here.
+    `9. Every message to and from leads, live from
+now on. Send a mail to the account's address, to
+the SMTP port that "run" shows, and it arrives
+here.
 Next: the tab "Inbox".`,
-    `9. Cada mensagem de e para leads, ao vivo a partir de
-agora. Envie um e-mail ao endereço da conta, à porta
-SMTP que o "run" mostra, e ele chega aqui.
+    `9. Cada mensagem de e para leads, ao vivo a
+partir de agora. Envie um e-mail ao endereço da
+conta, à porta SMTP que o "run" mostra, e ele
+chega aqui.
 Depois: a aba "Inbox".`,
   )}
 subscription MessageAdded($conversationId: ID, $after: String) {
@@ -96,11 +102,13 @@ subscription MessageAdded($conversationId: ID, $after: String) {
 
 export const inbox = {
   query: `${say(
-    `10. The conversations, the newest first: for all give
-the filter null; "search" finds words in messages.
+    `10. The conversations, the newest first: for all
+give the filter null; "search" finds words in
+messages.
 Next: the tab "Board".`,
-    `10. As conversas, as mais novas primeiro: para todas dê
-o filtro null; "search" acha palavras nas mensagens.
+    `10. As conversas, as mais novas primeiro: para
+todas dê o filtro null; "search" acha palavras
+nas mensagens.
 Depois: a aba "Board".`,
   )}
 query Inbox($filter: ConversationFilter, $first: Int! = 20, $after: String) {

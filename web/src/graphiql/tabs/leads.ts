@@ -47,16 +47,19 @@ mutation SignUp($input: SignUpInput!) {
 
 export const importLeads = {
   query: `${say(
-    `2. Import a batch, as the browser extension does.
-The answer comes at once; a worker writes the leads.
-The same idempotencyKey with the same leads is the
-same import: give each new batch a new key.
+    `2. Import a batch, as the browser extension
+does. The answer comes at once; a worker writes
+the leads. The same idempotencyKey with the same
+leads is the same import: give each new batch a
+new key.
 Next: copy leadImport.id to "ImportProgress".`,
-    `2. Importe um lote, como a extensão do navegador.
-A resposta vem na hora; um worker grava os leads.
-A mesma idempotencyKey com os mesmos leads é a mesma
-importação: dê uma chave nova a cada lote.
-Depois: copie leadImport.id para "ImportProgress".`,
+    `2. Importe um lote, como a extensão do
+navegador. A resposta vem na hora; um worker
+grava os leads. A mesma idempotencyKey com os
+mesmos leads é a mesma importação: dê uma chave
+nova a cada lote.
+Depois: copie leadImport.id para
+"ImportProgress".`,
   )}
 mutation ImportLeads($input: ImportLeadsInput!) {
   importLeads(input: $input) {
@@ -90,13 +93,15 @@ export const importProgress = {
   query: `${say(
     `3. Watch an import: first paste the id that
 ImportLeads answered (leadImport.id) into the
-variables below, then press play. It begins with the
-state now and ends when the import has ended.
+variables below, then press play. It begins with
+the state now and ends when the import has
+ended.
 Next: the tab "StartCsvImport".`,
-    `3. Acompanhe uma importação: primeiro cole o id que
-ImportLeads respondeu (leadImport.id) nas variáveis
-abaixo, depois aperte play. Começa com o estado atual
-e termina quando a importação termina.
+    `3. Acompanhe uma importação: primeiro cole o id
+que ImportLeads respondeu (leadImport.id) nas
+variáveis abaixo, depois aperte play. Começa com
+o estado atual e termina quando a importação
+termina.
 Depois: a aba "StartCsvImport".`,
   )}
 subscription ImportProgress($id: ID!) {
@@ -134,16 +139,17 @@ a new key go on, by the suggestion or by your own
 "mapping": [{"column": "Nome", "field": "NAME"}].
 Next: the tab "Leads"; "ImportProgress" watches
 files too.`,
-    `4. Importe um arquivo, CSV ou XLSX. Envie-o de um
-terminal; $TOKEN é o accessToken de SignUp:
+    `4. Importe um arquivo, CSV ou XLSX. Envie-o de
+um terminal; $TOKEN é o accessToken de SignUp:
 
 ${upload}
 
 Ponha o uploadToken da resposta nas variáveis,
-aperte play; e de novo logo depois: a mesma chave
-é a mesma importação, então com as colunas. Com
-dryRun nada é gravado; dryRun false e uma chave
-nova continuam, pela sugestão ou por um seu
+aperte play; e de novo logo depois: a mesma
+chave é a mesma importação, então com as
+colunas. Com dryRun nada é gravado; dryRun false
+e uma chave nova continuam, pela sugestão ou por
+um seu
 "mapping": [{"column": "Nome", "field": "NAME"}].
 Depois: a aba "Leads"; "ImportProgress" também
 acompanha arquivos.`,
@@ -171,11 +177,11 @@ mutation StartCsvImport($input: StartCsvImportInput!) {
 export const leads = {
   query: `${say(
     `5. Read the leads, the newest first.
-Next: copy feedCursor to "Feed", to hear of every
-change after this very list.`,
+Next: copy feedCursor to "Feed", to hear of
+every change after this very list.`,
     `5. Leia os leads, os mais novos primeiro.
-Depois: copie feedCursor para "Feed" e receba toda
-mudança posterior a esta lista.`,
+Depois: copie feedCursor para "Feed" e receba
+toda mudança posterior a esta lista.`,
   )}
 query Leads($first: Int! = 20, $after: String) {
   leads(first: $first, after: $after) {
@@ -203,18 +209,20 @@ query Leads($first: Int! = 20, $after: String) {
 
 export const feed = {
   query: `${say(
-    `6. All that changes in the workspace, live. The first
-item, a HEARTBEAT, has the position it starts from.
-Without "after" it starts now; with an earlier cursor
-it first replays what came later.
+    `6. All that changes in the workspace, live. The
+first item, a HEARTBEAT, has the position it
+starts from. Without "after" it starts now; with
+an earlier cursor it first replays what came
+later.
 Next: import a batch in a second window (sign in
 there too) and see it arrive here.`,
-    `6. Tudo o que muda no espaço de trabalho, ao vivo.
-O primeiro item, um HEARTBEAT, traz a posição em que
-começa. Sem "after" começa agora; com um cursor
-anterior, primeiro repete o que veio depois dele.
-Depois: importe um lote em outra janela (entre lá
-também) e veja chegar aqui.`,
+    `6. Tudo o que muda no espaço de trabalho, ao
+vivo. O primeiro item, um HEARTBEAT, traz a
+posição em que começa. Sem "after" começa agora;
+com um cursor anterior, primeiro repete o que
+veio depois dele.
+Depois: importe um lote em outra janela (entre
+lá também) e veja chegar aqui.`,
   )}
 subscription Feed($after: String) {
   feed(after: $after) {
@@ -275,10 +283,10 @@ Duplicates, then MergeLeads with the ids of the
 one to keep and of the others. UnmergeLeads with
 the answer's merge.id undoes it.
 Next: the tab "Templates".`,
-    `12. Leads que podem ser uma pessoa só, e por quê:
-dois de mesmo nome e empresa, por exemplo.
-Execute Duplicates, depois MergeLeads com o id do
-que fica e os dos outros. UnmergeLeads com o
+    `12. Leads que podem ser uma pessoa só, e por
+quê: dois de mesmo nome e empresa, por exemplo.
+Execute Duplicates, depois MergeLeads com o id
+do que fica e os dos outros. UnmergeLeads com o
 merge.id da resposta desfaz a junção.
 Depois: a aba "Templates".`,
   )}

@@ -102,11 +102,12 @@ mutation SetAutomationEnabled($switch: SetAutomationEnabledInput!) {
 export const scores = {
   query: `${say(
     `17. Whom to write to first. Run BestLeads, and
-copy a lead's id into the variables: ScoreReasons
-says what its score is made of. SaveScoreRules
-puts these rules in place of all there were; a
-worker scores every lead by them at once, and
-every night, for points fade by their half-life.
+copy a lead's id into the variables:
+ScoreReasons says what its score is made of.
+SaveScoreRules puts these rules in place of all
+there were; a worker scores every lead by them
+at once, and every night, for points fade by
+their half-life.
 Next: the tab "Dashboard".`,
     `17. A quem escrever primeiro. Execute BestLeads
 e copie o id de um lead para as variáveis:
