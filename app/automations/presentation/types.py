@@ -52,7 +52,8 @@ class AutomationStep:
         description=f"What kind of action: {', '.join(one.value for one in ActionKind)}."
     )
     result: str = strawberry.field(
-        description=f"What came of it: {', '.join(one.value for one in StepResult)}. UNCHANGED: it was so already."
+        description=f"What came of it: {', '.join(one.value for one in StepResult)}. UNCHANGED: it was so already. "
+        "SENT: it is among what is to be sent; what becomes of it there, the message says. WAITED: the wait began."
     )
     detail: JSON = strawberry.field(
         description="Ids, codes and numbers that belong to it, such as the message's id or the answer's status."
