@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from app.leads.domain.scoring import CHOICES, FIELDS, ScoreEventKind
+from app.leads.domain.scoring import CHOICES, COUNTED, FIELDS, ScoreEventKind
 
 DEFAULT_LOCALE = "en"
 
@@ -17,6 +17,7 @@ class Counted:
     name: str | None
     """Of the rule's tag or stage."""
     times: int
+    """More than `COUNTED` are not looked for."""
     days: int
     """Since the last of them."""
     gained: int
@@ -117,7 +118,8 @@ def _gained(one: Counted, texts: Texts) -> str:
     once, several = texts.of[one.event]
     template = texts.named[one.event] if one.name is not None else several if one.times > 1 else once
     ago = [texts.today, texts.yesterday][one.days] if one.days < 2 else texts.ago.format(days=one.days)
-    text = template.format(name=one.name, times=one.times, ago=ago)
+    times = str(one.times) if one.times < COUNTED else f"{COUNTED}+"
+    text = template.format(name=one.name, times=times, ago=ago)
     return f"{text} ({one.value})" if one.value and one.event in CHOICES else text
 
 

@@ -7,6 +7,7 @@ import pytest
 from app.common.domain import Refusals
 from app.leads.domain.score_texts import TEXTS, Counted, Reason, explained
 from app.leads.domain.scoring import (
+    COUNTED,
     DEFAULT_RULES,
     MAX_POINTS,
     MAX_RULES,
@@ -116,6 +117,14 @@ def test_several_are_one_reason(days: int, text: str) -> None:
         text,
         ["Earlier ones faded", "1 day silent", "2 days silent"][days],
     ]
+
+
+def test_more_than_count_are_not_told_as_so_many() -> None:
+    texts = [
+        explained([counted(ScoreEventKind.MESSAGE_RECEIVED, times=times)], "en")[0].text
+        for times in (COUNTED - 1, COUNTED)
+    ]
+    assert texts == ["Replied 9 times, last today", "Replied 10+ times, last today"]
 
 
 def test_what_a_rule_names_is_named() -> None:
