@@ -93,7 +93,7 @@ class Dialect:
     """A text file's; UTF-16 and XLSX are rewritten as UTF-8 CSV before anything else reads them."""
 
     encoding: str
-    """utf-8 or cp1252, in which the few bytes that mean nothing are Latin-1's: a line feed is one byte, always."""
+    """utf-8, mac_roman, or cp1252 (the few bytes that mean nothing there are Latin-1's): a line feed is one byte."""
     delimiter: str
     """ONE_COLUMN where there is none."""
     data_offset: int

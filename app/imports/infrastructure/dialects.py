@@ -83,14 +83,16 @@ def find_dialect(path: Path, kind: TextKind) -> tuple[Dialect, Sequence[str]]:
         best, looks = ONE_COLUMN, {ONE_COLUMN: _look(path, kind, start, ONE_COLUMN)}
     look = looks[best]
     header = look.records[look.header]
-    if len(header) > MAX_COLUMNS:
-        raise UnreadableFile(FileProblem.TOO_MANY_COLUMNS)
     is_first = not any(map(any, look.records[: look.header]))
     has_header = not (is_first and looks_like_data(header))
     offset = _end_of_record(path, kind, start, best, look.header) if has_header else start
     raw = tuple(cell.strip().lower() for cell in header[-len(REPORT_COLUMNS) :])
     is_report = has_header and raw == REPORT_COLUMNS and len(header) > len(REPORT_COLUMNS)
     names = [unguarded(cell) if is_report else cell for cell in header] if has_header else [""] * look.width
+    if not any(any(record[len(names) :]) for record in look.records[look.header + 1 :]):
+        names += [""] * (look.width - len(names))  # each row ends with a delimiter, and the header does not
+    if len(names) > MAX_COLUMNS:
+        raise UnreadableFile(FileProblem.TOO_MANY_COLUMNS)
     return Dialect(kind.encoding, best, offset, is_report), named_columns(names)
 
 

@@ -34,6 +34,11 @@ MANY_NULS = 0.3
 UTF_16_NULS = 0.1
 """Of the bytes at even or at odd places: even a Chinese table has its delimiters, digits and line feeds."""
 
+MAC_LETTERS = b"\x87\x88\x89\x8b\x8d\x8e\x8f\x90\x9b\x9c\x9f"
+"""áàâãçéèêõúü as Excel for the Mac saves them; to Windows they are signs that hardly anybody writes, or nothing."""
+WINDOWS_LETTERS = bytes({*range(0xC0, 0x100)} - {*b"\xd0\xd2\xd3\xd5"})
+"""But for a Mac's dash and quotes."""
+
 
 @dataclass(frozen=True, slots=True)
 class TextKind:
@@ -54,6 +59,9 @@ class _Count:
     characters: int = 0
     """Of more than one byte, at least."""
     broken: int = 0
+    mac: int = 0
+    windows: int = 0
+    """Letters, if they are those of the one or of the other."""
     is_empty: bool = True
 
 
@@ -78,8 +86,9 @@ def text_kind(path: Path) -> TextKind:
         return TextKind("utf-8", len(codecs.BOM_UTF8))
     # Bytes of another encoding are hardly ever right UTF-8 by chance; and a broken byte is its row's error, where
     # taking the rest for cp1252 would garble every other name and tell nobody.
-    is_utf_8 = count.characters >= count.broken
-    return TextKind("utf-8" if is_utf_8 else "cp1252", 0)
+    if count.characters >= count.broken:
+        return TextKind("utf-8", 0)
+    return TextKind("mac_roman" if count.mac > count.windows else "cp1252", 0)
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -129,6 +138,8 @@ def _count(file: BinaryIO, block: bytes) -> _Count:
 
 def _judge(count: _Count, block: bytes, text: str) -> None:
     count.characters += max(0, len(block) - len(text))
+    count.mac += len(block) - len(block.translate(None, MAC_LETTERS))
+    count.windows += len(block) - len(block.translate(None, WINDOWS_LETTERS))
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -146,8 +146,14 @@ def test_samples_are_read(tmp_path: Path, name: str, columns: int, first: str, r
         (b"Nome,E-mail\r\rAna,a@b.co\r\r\rBia,b@b.co", ["Nome", "E-mail"], [["Ana", "a@b.co"], ["Bia", "b@b.co"]]),
         ("Nome;E-mail\nJoão\x81“x”;y\n".replace("\x81", "").encode("cp1252"), ["Nome", "E-mail"], [["João“x”", "y"]]),
         (b"Nome;E-mail\nJo\xe3o\x81;y\n", ["Nome", "E-mail"], [["João\x81", "y"]]),
+        ("Nome;Obs\rJosé – São “é”;y\r".encode("mac_roman"), ["Nome", "Obs"], [["José – São “é”", "y"]]),
+        ("Nome;Obs\nO’Neil – “Zé”;É 50 ‰\n".encode("cp1252"), ["Nome", "Obs"], [["O’Neil – “Zé”", "É 50 ‰"]]),
+        (b"Nome;Obs\nAna;a;\nBia;b;\n", ["Nome", "Obs", "Column 3"], [["Ana", "a", ""], ["Bia", "b", ""]]),
     ],
-    ids=["sep", "title", "headers", "one column", "addresses", "people", "cr", "cp1252", "latin-1"],
+    ids=[
+        *("sep", "title", "headers", "one column", "addresses", "people", "cr", "cp1252", "latin-1", "mac", "quotes"),
+        "ends",
+    ],
 )  # fmt: skip
 def test_how_tables_begin(tmp_path: Path, content: bytes, columns: list[str], rows: list[list[str]]) -> None:
     analysis, cells = cells_of(tmp_path, content)
