@@ -10,7 +10,9 @@ class SignUpInput:
     name: str = strawberry.field(description="What colleagues will see.")
     workspace_name: str = strawberry.field(description="Usually the company's name.")
     locale: str = strawberry.field(
-        description="pt-BR or en: of the person, the workspace and its first stages.", default="pt-BR"
+        description="pt-BR or en: of the person, the workspace and its first stages. pt-BR begins with the time zone "
+        "America/Sao_Paulo and phone numbers of BR, en with UTC and US: updateWorkspace changes them.",
+        default="pt-BR",
     )
     cookie: bool = strawberry.field(
         description="Put the refresh token into a cookie for POST /auth/refresh: for browsers.", default=False

@@ -95,7 +95,7 @@ class PlannedDay:
 @dataclass(frozen=True, slots=True)
 class Timetable:
     finish_at: datetime | None
-    """None: it never ends."""
+    """None: not within the horizon."""
     days: Sequence[PlannedDay]
     """In the workspace's zone, those on which something leaves."""
 
@@ -135,7 +135,7 @@ class _Flow:
         self._begin_day()
 
     def run(self) -> float | None:
-        """When the last one has left; None: never."""
+        """When the last one has left; None: not within the horizon."""
         if min((per_s for per_s, _ in self.rates), default=1.0) <= 0:
             return None if self.lines else self.now
         until = self.now + HORIZON_S

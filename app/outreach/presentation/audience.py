@@ -66,7 +66,7 @@ class BulkSendPlan:
         description="Leads that match and would be left out, by reason."
     )
     finish_at: datetime | None = strawberry.field(
-        description="When the last message would leave, by all limits; null: never, as with a daily limit of 0. What "
+        description="When the last message would leave, by all limits; null: not within ten years. What "
         "the account's running bulk sends still have to send is counted as going first, as fast as the account may; "
         "where it has no rate, 25 messages a second are assumed. Later ones, paused ones, other accounts of the same "
         "domain and people's messages are not foreseen."

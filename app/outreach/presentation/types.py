@@ -66,7 +66,7 @@ class BulkSendCounts:
 class Exclusion:
     reason: str = strawberry.field(
         description="NO_ADDRESS, SUPPRESSED, or MISSING_VARIABLE: a required variable of the template is empty. Of "
-        "a dry run also ACCOUNT_DISCONNECTED."
+        "a dry run also NO_SUBJECT and ACCOUNT_DISCONNECTED."
     )
     count: int = strawberry.field(description="How many leads; of a dry run, how many messages.")
 
