@@ -77,6 +77,19 @@ def test_wrong_settings(config: Config, monkeypatch: pytest.MonkeyPatch, name: s
     assert name in problems(config)["settings"]
 
 
+def test_a_setting_that_is_misspelt(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "SALESPAD_NO_WEB_BUILD",
+        "SALESPAD_NO_BOOTSTRAP",
+        "SALESPAD_LAUNCHER_PID",
+        "SALESPAD_HTTP_PORT",
+    ):
+        monkeypatch.setenv(name, "1")
+    assert "settings" not in problems(config)
+    monkeypatch.setenv("SALESPAD_WEBHOOK_NETWORK", "127.0.0.0/8")
+    assert problems(config)["settings"].startswith("SALESPAD_WEBHOOK_NETWORK is no setting")
+
+
 def test_platform_without_binaries(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "find_binaries", lambda: None)
     monkeypatch.setattr(machine.redis, "find_server", lambda: None)

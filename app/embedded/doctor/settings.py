@@ -1,6 +1,8 @@
 """The environment: every setting, the secrets, and what production needs beside them."""
 
+import os
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from app.embedded.config import Config
@@ -21,9 +23,17 @@ def check_settings(_config: Config) -> Iterator[Finding]:
         for name, text in name_problems(error):
             yield Finding("settings", f"{name}: {text}", f"correct or unset {name}")
         return
+    yield from judge_spelling({f"SALESPAD_{name.upper()}" for name in Settings.model_fields})
     yield from judge_secrets(settings)
     yield from judge_production(settings)
     yield Finding("settings", f"{settings.env} on {settings.host}:{settings.port}")
+
+
+def judge_spelling(known: set[str]) -> Iterator[Finding]:
+    """What is set, is no setting, and nearly is one."""
+    for name in sorted(name for name in os.environ if name.startswith("SALESPAD_") and name not in known):
+        for meant in get_close_matches(name, known, n=1, cutoff=0.9):
+            yield Finding("settings", f"{name} is no setting, and does nothing", f"did you mean {meant}?")
 
 
 def judge_secrets(settings: "Settings") -> Iterator[Finding]:
