@@ -10,6 +10,8 @@ import pytest
 from app.automations.domain.rule import Condition, ConditionField, ConditionOp, Rule, Trigger
 from app.automations.domain.run import RunReason
 from app.automations.infrastructure.episodes import Armed, Unfit, unfit_to_begin
+from app.automations.wiring import automation_use_cases
+from app.common.domain import Actor, ClientKind, Role
 from app.common.work import Doors
 from app.settings import Settings
 from tests.factories.automation_rows import rule
@@ -74,6 +76,21 @@ async def test_it_waits_from_the_last_message(ruled: Ruled) -> None:
     await ruled.react()
     (after,) = await ruled.runs()
     assert (after.message_id, after.run_at) == (third, moved.run_at), "one that left earlier, told of later"
+
+
+async def test_a_newer_version_that_waits_for_less_holds_from_the_next_message_on(ruled: Ruled) -> None:
+    conversation = await ruled.conversation()
+    await ruled.send(conversation.id)
+    await ruled.react()
+    ids = (ruled.workspace_id, ruled.desk.user_id)
+    admin = Actor(*ids, Role.ADMIN, ClientKind.WEB, session_id=ids[1], expires_at=0)
+    async with ruled.doors.open_work(ruled.workspace_id, admin) as work:
+        cases = automation_use_cases(work, ruled.desk.settings, admin)
+        await cases.update_automation(ruled.rules["Regra"], {"no_reply_after_s": 60}, version=1)
+    second = await ruled.send(conversation.id)
+    await ruled.react()
+    (run,) = await ruled.runs()
+    assert (run.message_id, run.run_at) == (second, await sent_at(ruled, second) + timedelta(seconds=60))
 
 
 async def test_several_messages_in_one_batch_are_one_wait(ruled: Ruled) -> None:

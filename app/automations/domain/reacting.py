@@ -149,7 +149,7 @@ class Docket:
             self._armed[case.rule.automation_id, message.lead_id] = run
 
     def _wait_anew(self, case: Case, message: MessageFacts, standing: Standing) -> None:
-        """Never earlier than it did: of two messages the one that left later counts."""
+        """Never earlier than it did, by the same version: of two messages the one that left later counts."""
         due = _due(case, message)
         if standing.armed_id is not None:
             before = self.moves.get(standing.armed_id)

@@ -132,6 +132,7 @@ START = Statement(
         """
     )
 )
+# By a newer version it may wait for less than it did.
 MOVE = Statement(
     text(
         """
@@ -142,7 +143,7 @@ MOVE = Statement(
             cast(:message_id as uuid[]), cast(:run_at as timestamptz[])
         ) AS m(id, version_id, trigger_seq, message_id, run_at)
         WHERE r.workspace_id = cast(:workspace_id as uuid) AND r.id = m.id AND r.status = 'WAITING'
-            AND r.started_at IS NULL AND r.run_at < m.run_at
+            AND r.started_at IS NULL AND (r.run_at < m.run_at OR r.version_id <> m.version_id)
         """
     )
 )
