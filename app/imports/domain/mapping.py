@@ -185,7 +185,7 @@ def _share(values: Sequence[str], fits: Callable[[str], bool]) -> float:
 def _is_one(read: Callable[[str], Identity]) -> Callable[[str], bool]:
     def fits(text: str) -> bool:
         with suppress(NotAnIdentity):
-            return bool(read(re.split(r"[;,\n]| ::: ", text, maxsplit=1)[0]))
+            return bool(read(re.split(r"[;,\n]| ::: | [/|] ", text, maxsplit=1)[0]))
         return False
 
     return fits

@@ -30,7 +30,7 @@ MAX_IDENTITIES = 50
 MAX_ROW_TAGS = 100
 MAX_METADATA = 65_536
 """Characters of a row's."""
-_SEVERAL = re.compile(r"[;,\n]|:::")
+_SEVERAL = re.compile(r"[;,\n]|:::| [/|] ")
 _SEVERAL_PROFILES = re.compile(r"\n|:::")
 _SEVERAL_TAGS = re.compile(r"[,;|\n]|:::")
 _OF_EVERYBODY = "mycontacts"

@@ -96,6 +96,17 @@ def test_a_cell_may_hold_several(separator: str) -> None:
     assert lead.tags == ("VIP", "São Paulo")
 
 
+@pytest.mark.parametrize("separator", [" / ", " | "])
+def test_people_part_numbers_by_strokes_that_may_stand_in_one(separator: str) -> None:
+    lead = read(
+        email=separator.join(["a@example.com", "b@example.com"]),
+        phone=separator.join(["11/98765-4321", "+1 650-253-0000"]),
+        tags="B2B / SaaS",
+    )
+    assert values(lead) == ["a@example.com", "b@example.com", "+5511987654321", "+16502530000"]
+    assert lead.tags == ("B2B / SaaS",)
+
+
 def test_several_columns_may_be_one_field() -> None:
     lead = read(
         email__1="a@example.com",
