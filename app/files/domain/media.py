@@ -11,6 +11,7 @@ OLE = "application/x-ole-storage"
 OFFICE = "application/vnd.openxmlformats-officedocument."
 DOCX, PPTX = OFFICE + "wordprocessingml.document", OFFICE + "presentationml.presentation"
 XLSX = OFFICE + "spreadsheetml.sheet"
+XLS, XLSM = "application/vnd.ms-excel", "application/vnd.ms-excel.sheet.macroenabled.12"
 IMPORTED = frozenset({CSV, XLSX})
 """What an import reads: may be larger than what a message carries."""
 SHOWN_INLINE = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
@@ -18,16 +19,14 @@ SHOWN_INLINE = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 BEARS: dict[str, frozenset[str]] = {
     PLAIN_TEXT: frozenset(
-        {CSV, "text/tab-separated-values", "text/calendar", "text/vcard", "text/markdown", "application/json"}
-        | {"message/rfc822"}
+        {CSV, "text/calendar", "text/vcard", "text/markdown", "application/json", "message/rfc822"}
     ),
     XML: frozenset({"text/xml"}),
     HTML: frozenset({"application/xhtml+xml"}),
     OLE: frozenset(
-        {"application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint"}
-        | {"application/vnd.ms-outlook"}
+        {"application/msword", XLS, "application/vnd.ms-powerpoint"} | {"application/vnd.ms-outlook"}
     ),
-    XLSX: frozenset({"application/vnd.ms-excel.sheet.macroenabled.12"}),
+    XLSX: frozenset({XLSM}),
     DOCX: frozenset({"application/vnd.ms-word.document.macroenabled.12"}),
     PPTX: frozenset({"application/vnd.ms-powerpoint.presentation.macroenabled.12"}),
     "image/heif": frozenset({"image/heic"}),
@@ -51,6 +50,7 @@ SYNONYMS = {
     "application/csv": CSV,
     "text/x-csv": CSV,
     "text/comma-separated-values": CSV,
+    "text/tab-separated-values": CSV,
 }
 SIGNED_KINDS = ("image/", OFFICE, "application/vnd.oasis.opendocument.", "application/vnd.ms-")
 SIGNED = frozenset(
@@ -60,7 +60,7 @@ SIGNED = frozenset(
 MARKUP = frozenset({SVG, XML})
 PLAYED = ("audio/", "video/")
 """Their signatures are many and some weak: bytes that nobody knows are let pass, as bytes."""
-UNNAMED = frozenset({"", BINARY, "application/vnd.ms-excel"})
+UNNAMED = frozenset({"", BINARY, XLS})
 """What browsers say of a CSV: nothing, or on Windows the program that opens it."""
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
@@ -85,7 +85,7 @@ def claimed_type(content_type: str, name: str) -> str:
     """What the sender says, in one spelling."""
     claimed = content_type.partition(";")[0].strip().lower()
     claimed = SYNONYMS.get(claimed, claimed)
-    return CSV if claimed in UNNAMED and name.lower().endswith(".csv") else claimed
+    return CSV if claimed in UNNAMED and name.lower().endswith((".csv", ".tsv")) else claimed
 
 
 def settle_type(claimed: str, found: str) -> str:
@@ -94,6 +94,8 @@ def settle_type(claimed: str, found: str) -> str:
         return claimed
     if claimed == CSV and found == BINARY:
         return CSV  # NULs, or UTF-16 without its mark: the import reads all of it and says where it is broken
+    if claimed == XLS and found == PLAIN_TEXT:
+        return CSV  # many a program exports a text by the name of Excel's old form, and Excel opens it
     if claimed == CSV and not found.startswith("text/") and found not in MARKUP:
         raise LyingType(claimed, found)
     if claimed.startswith(SIGNED_KINDS) or claimed in SIGNED:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from app.common.domain import Invalid, clean_optional, text_message, text_problem
-from app.files.domain.media import BINARY, CSV, XLSX
+from app.files.domain.media import BINARY, CSV, XLSM, XLSX
 from app.imports.domain.dialect import MAX_CELL, MAX_COLUMNS
 from app.imports.domain.errors import MappingNeeded, NothingToUndo, NotImportable, TooLateToUndo, WrongState
 from app.imports.domain.imports import ImportStatus
@@ -59,7 +59,7 @@ class FileRequest:
 def check_importable(media_type: str, name: str) -> None:
     """Raises NotImportable. What is no text by its bytes, and a CSV by its name, may be one in UTF-16, or with a NUL in
     a cell: reading it tells."""
-    if media_type not in (CSV, XLSX) and not (media_type == BINARY and name.lower().endswith(".csv")):
+    if media_type not in (CSV, XLSX, XLSM) and not (media_type == BINARY and name.lower().endswith(".csv")):
         raise NotImportable(media_type)
 
 

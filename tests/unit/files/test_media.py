@@ -133,6 +133,14 @@ def test_a_claim_that_shows_in_the_bytes_must(claimed: str, content: bytes) -> N
 def test_a_csv_that_its_browser_names_after_a_program_is_a_csv() -> None:
     for claimed in ("application/vnd.ms-excel", "", "application/octet-stream"):
         assert settle_type(claimed_type(claimed, "Contacts.CSV"), kind_of(CSV)) == "text/csv"
+    for claimed, name in (
+        ("text/tab-separated-values", "a"),
+        ("", "a.tsv"),
+        ("application/vnd.ms-excel", "a.xls"),
+    ):
+        assert settle_type(claimed_type(claimed, name), kind_of(CSV)) == "text/csv"
+    with pytest.raises(LyingType):
+        settle_type(claimed_type("application/vnd.ms-excel", "a.xls"), kind_of(HTML))
 
 
 @given(st.binary(max_size=300))

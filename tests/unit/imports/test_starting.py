@@ -91,6 +91,7 @@ def test_after_its_time_nothing_is_undone() -> None:
         ("text/csv", "a.csv"),
         ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "a.xlsx"),
         ("application/octet-stream", "UTF-16.CSV"),
+        ("application/vnd.ms-excel.sheet.macroenabled.12", "a.xlsm"),
     ],
 )
 def test_tables_are_importable(media_type: str, name: str) -> None:
