@@ -69,6 +69,28 @@ async def test_it_says_what_rules_have_done(ana: Person, doors: Doors, worker: W
         assert (await dry_run(ana, **given))["wouldFire"] == times, given
 
 
+async def test_what_rules_did_at_once_hides_nothing(ana: Person, doors: Doors, worker: Worker) -> None:
+    (first, second), new = (await stage_ids(ana))[:2], await new_tag(ana, "Novo")
+    rules: list[dict[str, Any]] = [
+        {
+            "trigger": "STAGE_CHANGED",
+            "conditions": condition("STAGE_ID", "EQ", second),
+            "actions": [{"moveStage": first}],
+        },
+        {
+            "trigger": "LEAD_CREATED",
+            "conditions": condition("TAG_ID", "NOT_EXISTS"),
+            "actions": [{"addTag": new}],
+        },
+    ]
+    made = [(given, await enabled(ana, **given)) for given in rules]
+    await moved(ana, str(await make_lead(ana)), second)
+    await _caught_up(ana, doors)
+    for given, rule_id in made:
+        assert await _acted(ana, doors, rule_id) == 1, given
+        assert (await dry_run(ana, **given))["wouldFire"] == 1, given
+
+
 async def _acted(person: Person, doors: Doors, rule_id: UUID) -> int:
     async with doors.open_reads(person.workspace_id) as reads:
         row = await reads.fetch_one(ACTED, workspace_id=person.workspace_id, id=rule_id)

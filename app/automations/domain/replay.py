@@ -40,6 +40,8 @@ class PastChange:
     """Something of a lead was changed; what is None was not, or nobody knows from what."""
 
     at: datetime
+    depth: int = 0
+    """As an event's; a move of a rule's: 1."""
     stage_id: UUID | None = None
     """Before it; so are these two."""
     engagement: str | None = None
@@ -110,11 +112,16 @@ def met(
     order, and so is what is returned."""
     found, left = [], list(changes)
     for moment in reversed(moments):
-        while left and left[-1].at > moment.at + REACTS_WITHIN:
+        while left and _is_later(left[-1], moment):
             facts = left.pop().undone(facts)
         if failed_condition(rule, _facts_at(moment, facts, texts)) is None:
             found.append(moment)
     return found[::-1]
+
+
+def _is_later(change: PastChange, moment: Moment) -> bool:
+    """What reacted to it is no part of it, however soon it came."""
+    return change.at > moment.at + (timedelta() if change.depth > moment.depth else REACTS_WITHIN)
 
 
 def _facts_at(moment: Moment, facts: Facts, texts: Mapping[UUID, str | None]) -> Facts:

@@ -82,7 +82,7 @@ EVENTS = Statement(
 MOVES = Statement(
     text(
         """
-        SELECT lead_id, from_stage_id, left_at FROM stage_change
+        SELECT lead_id, from_stage_id, left_at, cast(actor_kind = 'AUTOMATION' as int) AS depth FROM stage_change
         WHERE workspace_id = cast(:workspace_id as uuid) AND lead_id = ANY (cast(:lead_ids as uuid[]))
             AND left_at >= cast(:since as timestamptz)
         """
@@ -129,7 +129,7 @@ class FeedHistory:
                         found[id].append(replace(change, owner_id=owner) if owner else change)
         if ConditionField.STAGE_ID in asked:
             for row in await self._fetch(MOVES, lead_ids=list(lead_ids), since=since):
-                change = PastChange(at=row["left_at"], stage_id=row["from_stage_id"])
+                change = PastChange(at=row["left_at"], depth=row["depth"], stage_id=row["from_stage_id"])
                 found[row["lead_id"]].append(change)
             for changes in found.values():
                 changes.sort(key=lambda change: change.at)
@@ -248,6 +248,7 @@ def _past_change(event: Occurrence) -> PastChange:
     removed = event.after.get("removeTagIds")
     return PastChange(
         at=event.at,
+        depth=event.depth,
         engagement=str(engagement) if engagement else None,
         added_tag_ids=added_tags(event),
         removed_tag_ids=frozenset(UUID(id) for id in removed) if isinstance(removed, list) else frozenset(),
