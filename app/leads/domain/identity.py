@@ -49,6 +49,10 @@ class NotAnIdentity(ValueError):
     """The text is no address, number or profile of its kind; `str(error)` says what one looks like."""
 
 
+_UNSEEN = dict.fromkeys(
+    [0xAD, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060, *range(0x2066, 0x206A), 0xFEFF]
+)
+"""What comes along unseen where people copy from a page or a contact; in no address does it mean anything."""
 _NO_DOMAINS = frozenset(name.rpartition(".")[2] for name in SPECIAL_USE_DOMAIN_NAMES)
 _ATOM = r"[a-z0-9_!#$%&'*+\-/=?^`{|}~]+"
 _LABEL = r"[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?"
@@ -72,7 +76,9 @@ def email_identity(text: str) -> Identity:
 def validated_email(text: str) -> str:
     """As `email_identity`, of any address. Raises NotAnIdentity."""
     try:
-        address = validate_email(text, check_deliverability=False).normalized.lower()
+        address = validate_email(
+            text.translate(_UNSEEN).strip(), check_deliverability=False
+        ).normalized.lower()
     except EmailNotValidError:
         raise NotAnIdentity("Write an e-mail address, such as ana@example.com.") from None
     if len(address) > MAX_EMAIL or len(address.partition("@")[0]) > MAX_LOCAL_PART:
@@ -113,7 +119,7 @@ _NO_PROFILES = frozenset(
 def profile_identity(kind: IdentityKind, text: str) -> Identity:
     """From a profile's address, its path ("in/ana") or its bare handle (with or without @). Raises NotAnIdentity."""
     site = SITES[kind]
-    text = text.strip()
+    text = text.translate(_UNSEEN).strip()
     if text.lower().lstrip("/").startswith(site.paths):
         text = f"https://{site.hosts[0]}/{text.lstrip('/')}"
     handle = site.handle(_split(text, site.hosts)) if _looks_like_address(text) else text.removeprefix("@")

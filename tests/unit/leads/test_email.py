@@ -3,7 +3,13 @@
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.leads.domain.identity import NotAnIdentity, email_identity, validated_email
+from app.leads.domain.identity import (
+    IdentityKind,
+    NotAnIdentity,
+    email_identity,
+    profile_identity,
+    validated_email,
+)
 
 LABEL = st.sampled_from(
     [
@@ -68,3 +74,10 @@ def test_an_address_is_read_as_the_validator_reads_it(local: str, labels: list[s
 @given(text=st.text(max_size=40))
 def test_any_text_is_read_as_the_validator_reads_it(text: str) -> None:
     assert read(lambda text: email_identity(text).value, text) == read(validated_email, text.strip())
+
+
+def test_what_is_copied_along_unseen_is_no_part_of_an_address() -> None:
+    for text in ("\u200bana@example.com", "ana@example.com\u200b", "\ufeffana@\u200bexample.com \u202c"):
+        assert email_identity(text).value == "ana@example.com"
+    address = "\u200bhttps://www.linkedin.com/in/ana-souza\u200e"
+    assert profile_identity(IdentityKind.LINKEDIN, address).value == "ana-souza"
