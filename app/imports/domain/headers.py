@@ -40,7 +40,8 @@ _SYNONYMS: Mapping[LeadField, str] = {
         empresa; nome da empresa; nome empresa; nome de empresa; razao social; nome fantasia; fantasia; organizacao;
         nome da organizacao; companhia; instituicao; negocio; empresa atual; sua empresa; company; company name;
         organization; organisation; organization name; organisation name; account name; business name; employer;
-        current company; companyname
+        current company; companyname; nome da sua empresa; qual o nome da sua empresa; qual sua empresa;
+        qual a sua empresa
     """,
     LeadField.TITLE: """
         cargo; cargo atual; funcao; posicao; profissao; ocupacao; titulo profissional; titulo do cargo; nome do cargo;
@@ -80,7 +81,8 @@ _VAGUE: Mapping[LeadField, str] = {
 _OTHERS = """
     site; website; web site; web page; homepage; home page; pagina; site da empresa; company website; website url;
     linkedin company page; company linkedin url; empresa linkedin; linkedin da empresa; company linkedin;
-    company phone; company phone number; id; uuid; codigo; cpf; cnpj; cpf cnpj; rg; cep; zip; zip code; postal code;
+    company phone; company phone number; corporate phone; telefone da empresa;
+    id; uuid; codigo; cpf; cnpj; cpf cnpj; rg; cep; zip; zip code; postal code;
     endereco; address; cidade; city; estado; state; uf; pais; country; bairro; data de nascimento; nascimento; birthday;
     data; date; valor; value; preco; price; status; origem; source; other identities; outras identidades
 """
@@ -102,6 +104,7 @@ _QUALIFIERS = _words(
     principal primary main comercial business corporativo corporate profissional professional pessoal personal
     trabalho work home casa residencial secundario secondary alternativo alternative adicional additional outro outra
     other novo new lead contato contact cliente customer client do da de the value valor obrigatorio required
+    qual e o a seu sua informe digite
     """
 )
 

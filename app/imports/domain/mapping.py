@@ -67,7 +67,7 @@ def suggest(
         else:
             one = _by_looks(column, [text for row in sample if (text := row[at].strip().removeprefix("'"))])
         found.append(one)
-    return _with_someone(_each_once(found), sample)
+    return _with_someone(_first_beside_last(_each_once(found)), sample)
 
 
 def is_sure(mapping: Sequence[ColumnMapping]) -> bool:
@@ -161,6 +161,19 @@ def _each_once(found: Sequence[ColumnMapping]) -> list[ColumnMapping]:
         one
         if one.field not in SINGLE_FIELDS or best[one.field] is one
         else ColumnMapping(one.column, LeadField.METADATA, _UNKNOWN)
+        for one in found
+    ]
+
+
+def _first_beside_last(found: list[ColumnMapping]) -> list[ColumnMapping]:
+    """ "Nome" beside "Sobrenome" is the first name: where there is a whole one, nobody reads the last."""
+    fields = {one.field for one in found}
+    if LeadField.LAST_NAME not in fields or LeadField.FIRST_NAME in fields:
+        return found
+    return [
+        ColumnMapping(one.column, LeadField.FIRST_NAME, one.confidence)
+        if one.field is LeadField.NAME and one.confidence < 1 and header_key(one.column) in ("nome", "name")
+        else one
         for one in found
     ]
 

@@ -1,7 +1,8 @@
 """Files as other programs export them, known by their headers.
 
-LinkedIn's connections and lead forms, Meta's lead forms, Google Contacts (since 2024 and before), HubSpot's contacts,
-and our own export of leads. Numbers in a header do not count: "Phone 2 - Value" is "phone # value".
+LinkedIn's connections and lead forms, Meta's lead forms, Google Contacts (since 2024 and before), the contacts of
+HubSpot, Outlook, Apollo (whose Facebook pages and corporate numbers are companies') and Pipedrive, and our own export
+of leads. Numbers in a header do not count: "Phone 2 - Value" is "phone # value".
 """
 
 import re
@@ -132,6 +133,27 @@ PRESETS = (
         linkedin="linkedin url, linkedin profile url",
         metadata="contact owner, lead status, marketing contact status, create date, associated company",
         ignore="record id, associated company ids, associated company ids primary, associated note ids",
+    ),
+    _preset(
+        "Outlook contacts",
+        marks="first name, last name, title, suffix, e mail address, job title",
+        title="job title",
+        metadata="title, suffix",
+    ),
+    _preset(
+        "Apollo contacts",
+        marks="first name, last name, person linkedin url, company linkedin url",
+        phone="work direct phone, mobile phone, home phone, other phone",
+        linkedin="person linkedin url",
+        metadata="corporate phone, company phone, facebook url, twitter url",
+    ),
+    _preset(
+        "Pipedrive people",
+        marks="person name, person organization",
+        name="person name",
+        email="person email work, person email home, person email other",
+        phone="person phone work, person phone mobile, person phone home, person phone other",
+        company="person organization",
     ),
     _preset(
         "SalesPad leads",

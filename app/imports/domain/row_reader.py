@@ -220,7 +220,7 @@ def _split_tags(cell: str) -> Sequence[tuple[str, str]]:
 
 def _tags_in(cell: str) -> Iterator[tuple[str, str]]:
     for part in _SEVERAL_TAGS.split(cell):
-        starred = part.strip()
+        starred = part.strip().strip('"')  # as Mailchimp writes them
         name = composed(starred.removeprefix("* ").strip())
         key = folded(name)
         if key and not (name != starred and key == _OF_EVERYBODY):

@@ -30,6 +30,9 @@ def fields(columns: list[str], *rows: list[str], **more: object) -> list[str]:
     [
         ("Nome", "NAME"),
         ("NOME COMPLETO", "NAME"),
+        ("Qual é o seu nome completo?", "NAME"),
+        ("Qual o nome da sua empresa?", "COMPANY"),
+        ("Corporate Phone", "METADATA"),
         ("Primeiro nome", "FIRST_NAME"),
         ("Sobrenome", "LAST_NAME"),
         ("lastName", "LAST_NAME"),
@@ -64,6 +67,14 @@ def test_a_header_says_what_is_below(header: str, field: str) -> None:
     found = field_of_header(header)
     assert found is not None
     assert (found[0].value, found[1] >= 0.8) == (field, True)
+
+
+def test_a_name_beside_a_last_name_is_the_first_one() -> None:
+    assert fields(["Nome", "Sobrenome", "E-mail"]) == ["FIRST_NAME", "LAST_NAME", "EMAIL"]
+    assert fields(["Nome completo", "Sobrenome", "E-mail"]) == ["NAME", "LAST_NAME", "EMAIL"]
+    assert fields(["Name", "First Name", "Last Name"]) == ["NAME", "FIRST_NAME", "LAST_NAME"]
+    said = {"Nome": LeadField.NAME, "Sobrenome": LeadField.LAST_NAME}
+    assert fields(["Nome", "Sobrenome"], remembered=said) == ["NAME", "LAST_NAME"]
 
 
 def test_an_unknown_header_is_told_by_its_values() -> None:

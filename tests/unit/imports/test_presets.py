@@ -114,6 +114,28 @@ def test_meta_lead_forms() -> None:
     assert lead.metadata.keys().isdisjoint({"id", "ad_id", "form_id"})
 
 
+def test_what_is_a_companys_in_a_list_of_people_makes_no_doubles_of_colleagues() -> None:
+    columns = ["First Name", "Last Name", "Title", "Email", "Work Direct Phone", "Corporate Phone"]
+    columns += ["Person Linkedin Url", "Company Linkedin Url", "Facebook Url"]
+    urls = ("https://linkedin.com/in/ana", "https://linkedin.com/company/acme", "https://facebook.com/acme")
+    row = ["Ana", "Souza", "CEO", "a@example.com", "+55 11 98765-4321", "+55 11 3065-4321", *urls]
+    (lead,) = leads(columns, [row])
+    assert lead is not None
+    assert (lead.name, lead.title) == ("Ana Souza", "CEO")
+    assert [one.value for one in lead.identities] == ["a@example.com", "+5511987654321", "ana"]
+
+
+def test_outlook_and_pipedrive() -> None:
+    columns = ["First Name", "Last Name", "Title", "Suffix", "E-mail Address", "Business Phone", "Job Title"]
+    (lead,) = leads(columns, [["Ana", "Souza", "Ms.", "", "a@example.com", "+55 11 3065-4321", "CEO"]])
+    assert lead is not None
+    assert (lead.title, lead.metadata) == ("CEO", {"Title": "Ms."})
+    columns = ["Person - Name", "Person - Organization", "Person - Email - Work", "Person - Email - Home"]
+    (lead,) = leads(columns, [["Ana", "Acme", "", "a@example.com"]])
+    assert lead is not None
+    assert (lead.name, lead.company, lead.identities[0].value) == ("Ana", "Acme", "a@example.com")
+
+
 def test_a_spreadsheet_in_portuguese_needs_no_preset() -> None:
     columns, rows = read("planilha_pt", "cp1252", ";")
     assert preset_of(columns) is None

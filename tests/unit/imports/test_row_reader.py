@@ -101,10 +101,10 @@ def test_people_part_numbers_by_strokes_that_may_stand_in_one(separator: str) ->
     lead = read(
         email=separator.join(["a@example.com", "b@example.com"]),
         phone=separator.join(["11/98765-4321", "+1 650-253-0000"]),
-        tags="B2B / SaaS",
+        tags='B2B / SaaS,"VIP"',
     )
     assert values(lead) == ["a@example.com", "b@example.com", "+5511987654321", "+16502530000"]
-    assert lead.tags == ("B2B / SaaS",)
+    assert lead.tags == ("B2B / SaaS", "VIP")
 
 
 def test_several_columns_may_be_one_field() -> None:
