@@ -60,12 +60,12 @@ def test(
 @cli.command()
 def api(host: Host = None, port: Port = None) -> None:
     """Serve the API in this process (SALESPAD_DATABASE_URL must be set)."""
-    from app.common.starting import refuse_missing_database
+    from app.common.starting import refuse_missing_database, refuse_unreachable
     from app.embedded.serve import serve
     from app.settings import read_settings
 
-    config = read_config(host, port)
-    refuse_missing_database(read_settings())
+    config, settings = read_config(host, port), read_settings()
+    refuse_unreachable(refuse_missing_database(settings))
     serve(config.host, config.port)
 
 
@@ -112,6 +112,7 @@ def smtp_double(
     """
     import asyncio
 
+    from app.embedded.processes import why_not_free
     from app.embedded.smtp_double import SmtpDouble, serve
     from app.embedded.smtp_rules import BadRule, Rule, Rulebook
 
@@ -119,13 +120,16 @@ def smtp_double(
         rules = [Rule.parsed(text) for text in rule or ()]
     except BadRule as error:
         raise SystemExit(str(error)) from None
+    if port and (refusal := why_not_free(port, "127.0.0.1")):
+        raise SystemExit(refusal)
     asyncio.run(serve(SmtpDouble(Rulebook(rules, seed), log=log, port=port), should_tell=not quiet))
 
 
 @cli.command()
 def migrate() -> None:
     """Bring the database's schema up to date."""
-    from app.common.migrations import refuse_unreachable, upgrade
+    from app.common.migrations import upgrade
+    from app.common.starting import refuse_unreachable
     from app.embedded.access import open_database
 
     config = read_config()
@@ -215,6 +219,10 @@ def seed_demo(
     config = read_config()
     if config.is_production and not yes:
         raise SystemExit("This is production: seed-demo --yes if a demo workspace is wanted here.")
+    if config.database_url:
+        from app.common.starting import refuse_unreachable
+
+        refuse_unreachable(config.database_url)
     from app.demo.seeding import seed_demo as seed
 
     def progress(done: int) -> None:

@@ -58,8 +58,8 @@ NOT_AT_START = {
 }
 """Imported where they are first used, or once the API answers: a start is a second on a small machine."""
 
-OWN_CONNECTIONS = ("app/embedded/", "app/common/migrations.py")
-"""The launcher's psql and the migrations speak to PostgreSQL outside the doors, as its owner."""
+OWN_CONNECTIONS = ("app/embedded/", "app/common/migrations.py", "app/common/starting.py")
+"""The launcher's psql, the migrations and a start's look whether it is there speak to PostgreSQL outside the doors."""
 SESSION_SETTING = re.compile(
     r"set_config\([^)]*,\s*false\s*\)|(?m:^\s*SET\s+(?!LOCAL\b)(SESSION\s+)?[\w.]+\s*(=|TO\b))"
 )

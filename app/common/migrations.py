@@ -6,22 +6,17 @@ and one for sp_system (all). Migrations run as the owner, who needs CREATEDB and
 over existing rows goes through `add_tenant_key`.
 """
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import asyncpg
 from alembic import command, op
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.common.database import asyncpg_url
 
 ROOT = Path(__file__).resolve().parents[2] / "migrations"
-CONNECT_S = 10
 LOCK_KEY = 7_283_345
 TENANT = "nullif(current_setting('app.workspace_id', true), '')::uuid"
 
@@ -39,34 +34,6 @@ def alembic_config(database_url: str) -> Config:
 def upgrade(database_url: str, revision: str = "head") -> None:
     """Brings the database up to `revision`. Two at once wait for each other; done already, it does nothing."""
     command.upgrade(alembic_config(database_url), revision)
-
-
-def refuse_unreachable(database_url: str) -> None:
-    """Stop where nobody can connect. Raises SystemExit with the reason."""
-    try:
-        engine = create_async_engine(asyncpg_url(database_url), connect_args={"timeout": CONNECT_S})
-    except (ArgumentError, ValueError):  # its text may hold a part of the password
-        raise SystemExit(
-            "SALESPAD_DATABASE_URL cannot be read: write special characters in its password as %XX."
-        ) from None
-    try:
-        asyncio.run(_connect(engine))
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
-        said = (error.orig and error.orig.__cause__) or error.orig if isinstance(error, DBAPIError) else error
-        reason = f"no answer in {CONNECT_S} s" if isinstance(said, TimeoutError) else str(said).rstrip(".")
-        url = engine.url
-        address = f"{url.host or 'localhost'}:{url.port or 5432}/{url.database or ''}"
-        raise SystemExit(
-            f"The database does not answer at {address}: {reason}. Check SALESPAD_DATABASE_URL."
-        ) from None
-
-
-async def _connect(engine: AsyncEngine) -> None:
-    try:
-        async with engine.connect():
-            pass
-    finally:
-        await engine.dispose()
 
 
 def downgrade(database_url: str, revision: str) -> None:

@@ -1,12 +1,14 @@
 """A wrong variable is one line that names it, never its value."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
-from app.common.migrations import refuse_unreachable
-from app.common.starting import refuse_missing_database
+from app.common.starting import refuse_missing_database, refuse_unreachable
 from app.settings import read_settings
+from tests.fixtures.documents import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +57,22 @@ def test_database_urls(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 def test_missing_database() -> None:
     with pytest.raises(SystemExit, match="SALESPAD_DATABASE_URL is not set"):
         refuse_missing_database(read_settings())
+
+
+@pytest.mark.parametrize("command", ["api", "seed-demo"])
+def test_a_command_says_that_the_database_is_away(command: str) -> None:
+    away = os.environ | {"SALESPAD_DATABASE_URL": "postgresql://user@127.0.0.1:1/sales"}
+    told = subprocess.run(
+        [sys.executable, "-m", "app", command],
+        cwd=ROOT,
+        env=away,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 1
+    assert told.stderr.startswith("The database does not answer at 127.0.0.1:1/sales: ")
+    assert told.stdout == ""
 
 
 def test_unreachable_database_is_a_line_without_its_password() -> None:

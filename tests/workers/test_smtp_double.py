@@ -150,6 +150,14 @@ def test_a_bad_rule_on_the_command_line_is_a_sentence() -> None:
     assert told.stderr.strip() == "'rcpt * explode': a rule is `stage recipients act [share=0.1] [times=3]`"
 
 
+def test_a_taken_port_is_a_sentence() -> None:
+    with SmtpDouble.started() as double:
+        command = [sys.executable, "-m", "app", "smtp-double", "--port", str(double.port)]
+        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ)
+    assert told.returncode == 1
+    assert told.stderr.strip() == f"Port {double.port} on 127.0.0.1 is taken: choose another with --port."
+
+
 async def _mailed(client: aiosmtplib.SMTP, recipient: str) -> tuple[int, str]:
     """The server's last word on a mail."""
     await client.mail("me@x.example")
