@@ -31,8 +31,8 @@ TEXTS: Mapping[str, Mapping[PauseReason, str]] = {
         " senders with more than 5 %.",
         PauseReason.COMPLAINT_RATE: "{} of {} messages were reported as spam. Write only to people who expect it:"
         " providers block senders with more than 0.3 %.",
-        PauseReason.ACCOUNT_DISCONNECTED: "The channel account is disconnected. Connect it again, then resume.",
-        PauseReason.ACCOUNT_NEEDS_REAUTH: "The channel account's login was refused. Give it a new one, then resume.",
+        PauseReason.ACCOUNT_DISCONNECTED: "The channel account is disconnected. Connect it again, then go on.",
+        PauseReason.ACCOUNT_NEEDS_REAUTH: "The channel account's login was refused. Give it a new one, then go on.",
         PauseReason.INTERNAL_ERROR: "{}. Resume it; tell support if it stops again.",
         PauseReason.SEARCH_ERASED: "A person whom its search named was erased. Make a new one.",
     },
@@ -44,8 +44,8 @@ TEXTS: Mapping[str, Mapping[PauseReason, str]] = {
         " bloqueiam quem passa de 5 %.",
         PauseReason.COMPLAINT_RATE: "{} de {} mensagens foram marcadas como spam. Escreva só a quem espera por isso: os"
         " provedores bloqueiam quem passa de 0,3 %.",
-        PauseReason.ACCOUNT_DISCONNECTED: "A conta do canal está desconectada. Conecte-a de novo e retome.",
-        PauseReason.ACCOUNT_NEEDS_REAUTH: "O acesso da conta do canal foi recusado. Informe um novo e retome.",
+        PauseReason.ACCOUNT_DISCONNECTED: "A conta do canal está desconectada. Conecte-a de novo e continue.",
+        PauseReason.ACCOUNT_NEEDS_REAUTH: "O acesso da conta do canal foi recusado. Informe um novo e continue.",
         PauseReason.INTERNAL_ERROR: "{}. Retome; avise o suporte se parar de novo.",
         PauseReason.SEARCH_ERASED: "Uma pessoa que a busca citava foi apagada. Crie um novo envio.",
     },

@@ -214,7 +214,9 @@ async def test_an_account_disconnected_before_the_launch_is_refused(ana: Person)
     account = await connected(ana)
     bulk_send = await drafted(ana, accountId=account["id"])
     await disconnect(ana, account["id"])
-    assert refusal(await move(ana, "launch", bulk_send["id"])) == ("CONFLICT", ["id"])
+    answer = await move(ana, "launch", bulk_send["id"])
+    assert refusal(answer) == ("CONFLICT", ["id"])
+    assert "resume" not in answer["errors"][0]["message"], "there is nothing to resume yet"
 
 
 async def test_an_account_disconnected_in_the_middle_pauses_it(
