@@ -27,7 +27,7 @@ _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n\xa0]+)|(?P<path>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)"""
     r"""|(?P<pipe>\|)|(?P<colon>:)|"(?P<double>[^"\r\n]*)"|'(?P<single>[^'\r\n]*)'"""
 )
-_WORD = re.compile(r"[^\s]+")
+_WORD = re.compile(r"[^\s-]+")
 
 
 class TemplateProblem(Invalid):
@@ -39,7 +39,7 @@ class TemplateProblem(Invalid):
 
 
 def _capitalize(text: str) -> str:
-    """Each word begins with a capital; the rest is small."""
+    """Each word begins with a capital, also behind a hyphen; the rest is small."""
     return _WORD.sub(lambda word: word[0][:1].upper() + word[0][1:].lower(), text)
 
 

@@ -43,6 +43,7 @@ def problems(text: str, field: str = "body") -> list[tuple[int, int, str]]:
         ("{{ lead.name | upcase }}", "ANA CLARA SOUZA"),
         ("{{ lead.name | downcase }}", "ana clara souza"),
         ("{{ lead.name | upcase | capitalize }}", "Ana Clara Souza"),
+        ('{{ lead.company | fallback: "ANA-MARIA d\'ávila" | capitalize }}', "Ana-Maria D'ávila"),
         ('{{\n lead.first_name\n | fallback : "x" }}', "Ana"),
         ("50% {off} {{ lead.first_name }} {x.y} { } %} # {#", "50% {off} Ana {x.y} { } %} # {#"),
         ("a } b { c", "a } b { c"),
