@@ -27,7 +27,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     SALESPAD_HOME=/var/lib/salespad
 RUN groupadd --gid 10001 salespad \
     && useradd --uid 10001 --gid salespad --no-create-home --home-dir /var/lib/salespad --shell /usr/sbin/nologin salespad \
-    && install --directory --owner=salespad --group=salespad /var/lib/salespad
+    && install --directory --mode=700 --owner=salespad --group=salespad /var/lib/salespad
 WORKDIR /opt/salespad
 COPY --from=packages /opt/venv /opt/venv
 COPY app/ app/

@@ -143,6 +143,15 @@ def test_what_the_dockerfile_copies_is_there_and_not_ignored() -> None:
             assert any(source.startswith(allowed) for allowed in let_in), source
 
 
+def test_nobody_else_may_read_the_folder_that_the_image_makes(tmp_path: Path) -> None:
+    """Or the doctor would find a problem in every container."""
+    flags = re.search(r"install --directory (.+) /var/lib/salespad", (ROOT / "Dockerfile").read_text())
+    assert flags
+    made = tmp_path / "home"
+    check("install", "--directory", *re.findall(r"--mode=\S+", flags[1]), str(made))
+    assert made.stat().st_mode & 0o066 == 0
+
+
 async def answer_with_headers(connection: ServerConnection) -> None:
     assert connection.request is not None
     await connection.send(f"{connection.request.path} {connection.request.headers['X-Forwarded-For']}")
