@@ -20,9 +20,8 @@ class LeadField(StrEnum):
     IGNORE = "IGNORE"
 
 
-SINGLE_FIELDS = frozenset(
-    {LeadField.NAME, LeadField.FIRST_NAME, LeadField.LAST_NAME, LeadField.COMPANY, LeadField.TITLE}
-)
+NAME_FIELDS = frozenset({LeadField.NAME, LeadField.FIRST_NAME, LeadField.LAST_NAME})
+SINGLE_FIELDS = NAME_FIELDS | {LeadField.COMPANY, LeadField.TITLE}
 """One column each; of the others there may be several."""
 IDENTITY_FIELDS = (
     LeadField.EMAIL,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from app.common.domain import Invalid, Refusals, SalesPadError
 from app.imports.domain.dialect import unnamed_column
 from app.imports.domain.headers import field_of_header, header_key
-from app.imports.domain.lead_field import IDENTITY_FIELDS, SINGLE_FIELDS, LeadField
+from app.imports.domain.lead_field import IDENTITY_FIELDS, NAME_FIELDS, SINGLE_FIELDS, LeadField
 from app.imports.domain.presets import preset_of
 from app.leads.domain.identity import (
     Identity,
@@ -26,10 +26,11 @@ __all__ = ("ColumnMapping", "LeadField", "checked_mapping", "headers_key", "is_s
 SURE_ENOUGH = 0.8
 ERROR_COLUMNS = ("row", "code", "message")
 """What a report of errors has after the columns of the file it is about."""
-_BY_VALUES, _BY_DIGITS, _DOUBTED, _UNKNOWN = 0.85, 0.5, 0.5, 0.3
+_BY_VALUES, _DOUBTED, _UNKNOWN = 0.85, 0.5, 0.3
 _FITTING = 0.8
 """The share of a column's values that must look like a field for it to be that field."""
 _PHONE = re.compile(r"(p:)?\s*(\+\s?[1-9]|\(\s?0?[1-9]\d{0,3}\s?\))[\d\s().\-/]{6,20}", re.ASCII)
+_WORDS = re.compile(r"[^\W\d_]{2,60}[^\d@/:;_]{0,60}")
 _DIGITS = re.compile(r"0?\d{10,13}|\d{2,3} \d{4,5}[- ]?\d{4}|\d{4,5}-\d{4}", re.ASCII)
 
 
@@ -67,7 +68,7 @@ def suggest(
         else:
             one = _by_looks(column, [text for row in sample if (text := row[at].strip().removeprefix("'"))])
         found.append(one)
-    return _with_someone(_first_beside_last(_each_once(found)), sample)
+    return _with_name(_with_someone(_first_beside_last(_each_once(found)), sample), sample)
 
 
 def is_sure(mapping: Sequence[ColumnMapping]) -> bool:
@@ -182,13 +183,42 @@ def _with_someone(found: list[ColumnMapping], sample: Sequence[Sequence[str]]) -
     """Where nothing else says who a row is, bare digits may be phone numbers: asked, never taken for sure."""
     if any(one.field in IDENTITY_FIELDS for one in found):
         return found
+    return _with_first(found, sample, LeadField.PHONE, lambda values: _share(values, _is_digits) >= _FITTING)
+
+
+def _with_name(found: list[ColumnMapping], sample: Sequence[Sequence[str]]) -> list[ColumnMapping]:
+    """Where nothing says what people are called, words that differ from row to row may: asked, like bare digits."""
+    if any(one.field in NAME_FIELDS for one in found):
+        return found
+    return _with_first(found, sample, LeadField.NAME, _are_names)
+
+
+def _with_first(
+    found: list[ColumnMapping],
+    sample: Sequence[Sequence[str]],
+    field: LeadField,
+    fits: Callable[[Sequence[str]], bool],
+) -> list[ColumnMapping]:
+    """The first column that nobody knows and that fits, if there is one, as this field."""
     for at, one in enumerate(found):
         values = [text for row in sample if (text := row[at].strip())]
         is_unknown = one.field is LeadField.METADATA and one.confidence < SURE_ENOUGH
-        if is_unknown and values and _share(values, lambda text: bool(_DIGITS.fullmatch(text))) >= _FITTING:
-            found[at] = ColumnMapping(one.column, LeadField.PHONE, _BY_DIGITS)
+        if is_unknown and values and fits(values):
+            found[at] = ColumnMapping(one.column, field, _DOUBTED)
             break
     return found
+
+
+def _is_digits(text: str) -> bool:
+    return bool(_DIGITS.fullmatch(text))
+
+
+def _are_names(values: Sequence[str]) -> bool:
+    return len(set(values)) >= _FITTING * len(values) and _share(values, _is_words) >= _FITTING
+
+
+def _is_words(text: str) -> bool:
+    return bool(_WORDS.fullmatch(text))
 
 
 def _share(values: Sequence[str], fits: Callable[[str], bool]) -> float:

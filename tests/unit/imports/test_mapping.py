@@ -81,7 +81,7 @@ def test_an_unknown_header_is_told_by_its_values() -> None:
     columns = ["a", "b", "c", "d", "e", "f"]
     row = [
         *("ana@example.com", "(11) 98765-4321", "https://www.linkedin.com/in/ana", "instagram.com/ana"),
-        *("https://www.facebook.com/ana", "Ana"),
+        *("https://www.facebook.com/ana", "A-3"),
     ]
     assert fields(columns, row) == ["EMAIL", "PHONE", "LINKEDIN", "INSTAGRAM", "FACEBOOK", "METADATA"]
     assert is_sure(suggest(columns, [row], remembered=None))
@@ -100,6 +100,18 @@ def test_bare_digits_are_phones_only_where_nothing_else_is_anybody_and_then_not_
     assert fields(["Nome", "x"], *rows) == ["NAME", "PHONE"]
     assert not is_sure(suggest(["Nome", "x"], rows, remembered=None))
     assert fields(["Nome", "CPF"], *rows) == ["NAME", "METADATA"]
+
+
+def test_words_that_differ_are_names_only_where_nothing_else_is_and_then_not_for_sure() -> None:
+    rows = [["Ana Prado", "a@example.com", "novo"], ["Bia", "b@example.com", "novo"]]
+    columns = ["quem", "onde", "como"]
+    assert fields(columns, *rows) == ["NAME", "EMAIL", "METADATA"]
+    assert not is_sure(suggest(columns, rows, remembered=None))
+    assert fields(["quem", "onde", "Nome"], *rows) == ["METADATA", "EMAIL", "NAME"]
+    others = [[text[::-1], where, text] for text, where, _ in rows]
+    assert fields(["Cidade", "onde", "CPF"], *others) == ["METADATA", "EMAIL", "METADATA"]
+    same = [["novo", "a@example.com"], ["novo", "b@example.com"]]
+    assert is_sure(suggest(["x", "onde"], same, remembered=None))
 
 
 def test_a_header_that_its_values_contradict_is_asked_about() -> None:
