@@ -43,7 +43,7 @@ def empty_database() -> Iterator[Config]:
     try:
         yield Config(database_url=urlsplit(server)._replace(path=f"/{name}").geturl())
     finally:
-        query(Database(server, find_binaries()), f"DROP DATABASE {name} WITH (FORCE);")
+        query(Database(server, find_binaries()), f"DROP DATABASE {name};")
 
 
 def database_of(config: Config) -> Database:
