@@ -211,9 +211,10 @@ class Presences:
     def _apply(self, room: _Room) -> None:
         now = asyncio.get_running_loop().time()
         room.typing = {key: until for key, until in room.typing.items() if until > now}
+        room.told = {member: until for member, until in room.told.items() if until > now}
         present, typing = set(room.mine), set(room.typing)
-        for member, until in room.told.items():
-            if until <= now or member in room.left or member.endswith(self._process):
+        for member in room.told:
+            if member in room.left or member.endswith(self._process):
                 continue  # of our own we know better
             kind, user, *where = member.split("|")
             if kind == "t":
@@ -223,10 +224,11 @@ class Presences:
         room.board.settle(present, typing)
 
     def _pause_s(self, room: _Room) -> float:
-        """Until the next look that nobody asks for: in time for the end of whoever types."""
+        """Until the next look that nobody asks for: in time for the end of whoever types, at once where that has come
+        since the last one."""
         now = asyncio.get_running_loop().time()
         typing = [*room.typing.values(), *(until for one, until in room.told.items() if one[0] == "t")]
-        return max(0.0, min([self._ttl_s / 3, *(until - now for until in typing if until > now)]))
+        return max(0.0, min([self._ttl_s / 3, *(until - now for until in typing)]))
 
     def _member(self, who: Presence) -> str:
         return f"p|{who.user_id}|{who.conversation_id or ''}|{who.lead_id or ''}|{self._process}"

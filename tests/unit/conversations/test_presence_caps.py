@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from app.conversations.application.presence import MAX_PLACES, MAX_PRESENCES, Presence
+from app.conversations.infrastructure import presence
 from app.conversations.infrastructure.presence import Presences
 
 WORKSPACE = uuid4()
@@ -69,3 +70,19 @@ async def test_a_workspace_shows_so_many_people(presences: Presences) -> None:
             await come(first, presences, people[0])
             assert await seen_by(presences, more) == set(people), "past the limit one only looks"
         assert await seen_by(presences, more) == {*people[1:], more}
+
+
+async def test_who_stops_typing_between_two_looks_is_seen_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next look that nobody asks for is a quarter of an hour away."""
+    for name in ("TYPING_S", "TYPING_AGAIN_S"):
+        monkeypatch.setattr(presence, name, presence.GAP_S * 1.5)  # a look, and its end in the gap after it
+    presences, ana, bruno, chat = Presences(None, NoBell(), ttl_s=2700), uuid4(), uuid4(), uuid4()
+    async with asyncio.timeout(20), aclosing(presences.follow(WORKSPACE, Presence(ana))) as changes:
+        assert (await anext(changes)).who == Presence(ana)
+        presences.type(WORKSPACE, bruno, chat)
+        told = [await anext(changes), await anext(changes)]
+        assert [(one.who, one.is_online) for one in told] == [
+            (Presence(bruno, chat), True),
+            (Presence(bruno, chat), False),
+        ]
+    await presences.stop()
